@@ -1,0 +1,272 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// monitorPrefix marks parameters of the topology monitor's own connections.
+const monitorPrefix = "topology-monitoring-"
+
+// coreParams are the settings of core itself (spec 13.1 and 13.2).
+var coreParams = []Param{
+	{Name: "plugins", Aliases: []Alias{{Name: "wrapper_plugins"}}, Doc: "Codes of the plugins that run, separated by commas; \"none\" for none. Absent: each linked plugin decides."},
+	{Name: "wrapper_dialect", Aliases: []Alias{{Name: "database_dialect"}, {Name: "dialect"}}, Doc: "Pins the kind of database (such as aurora-pg) instead of finding it out."},
+	{Name: "cluster_id", Doc: "Handles of one process with the same id share one topology monitor. Absent: each has its own."},
+	{Name: "cluster_instance_host_pattern", Doc: "How to make an instance's address from its id: ?.xyz.us-east-1.rds.amazonaws.com[:port]. Needed when the DSN names no RDS endpoint."},
+	{Name: "global_cluster_instance_host_patterns", Doc: "The same for a Global Database, one pattern per region, separated by commas."},
+	{Name: "topology_refresh_ms", Aliases: []Alias{{Name: "cluster_topology_refresh_rate_ms"}}, Kind: Duration, Unit: time.Millisecond, Default: "30000", Min: 100, Doc: "Pace of the topology monitor when all is well."},
+	{Name: "cluster_topology_high_refresh_rate_ms", Kind: Duration, Unit: time.Millisecond, Default: "100", Min: 10, Doc: "Pace of the topology monitor while the writer is searched for and for 30 s after."},
+	{Name: "cluster_topology_connect_timeout_ms", Kind: Duration, Unit: time.Millisecond, Default: "5000", Min: 1, Doc: "Limit for opening a monitoring connection."},
+	{Name: "cluster_topology_socket_timeout_ms", Kind: Duration, Unit: time.Millisecond, Default: "5000", Min: 1, Doc: "Limit for a question on a monitoring connection."},
+	{Name: "auxiliary_query_timeout_sec", Kind: Duration, Unit: time.Second, Default: "5", Min: 0, Doc: "Limit for awsdb's own questions on a connection that has just been opened."},
+	{Name: "tcp_keepalive", Kind: Bool, Default: "true", Doc: "Lets the kernel probe idle connections."},
+	{Name: "tcp_keepalive_time", Aliases: []Alias{{Name: "tcp_keepalive_idle"}}, Kind: Duration, Unit: time.Second, Default: "5", Min: 1, Doc: "Idle time before the first keep-alive probe."},
+	{Name: "tcp_keepalive_interval", Kind: Duration, Unit: time.Second, Default: "1", Min: 1, Doc: "Time between keep-alive probes."},
+	{Name: "tcp_keepalive_probes", Kind: Int, Default: "5", Min: 1, Doc: "Unanswered keep-alive probes after which the connection is dead."},
+	{Name: "tcp_user_timeout_ms", Kind: Duration, Unit: time.Millisecond, Default: "30000", Min: 0, Doc: "How long sent data may stay unacknowledged before the connection is dead (Linux only). 0: the kernel's own limit, about 15 minutes."},
+
+	{Name: "wrapper_driver_dialect", Aliases: []Alias{{Name: "target_driver_dialect"}, {Name: "wrapper_target_driver_dialect"}}, Ignored: true, Doc: "The driver module decides."},
+	{Name: "target_driver_auto_register", Kind: Bool, Ignored: true, Doc: "The driver module decides."},
+	{Name: "auto_sort_wrapper_plugin_order", Aliases: []Alias{{Name: "auto_sort_plugin_order"}}, Kind: Bool, Ignored: true, Doc: "Plugins are always in their one right order."},
+	{Name: "transfer_session_state_on_switch", Kind: Bool, Ignored: true, Doc: "A session is never moved to another host."},
+	{Name: "reset_session_state_on_close", Kind: Bool, Ignored: true, Doc: "A session is never moved to another host."},
+	{Name: "rollback_on_switch", Kind: Bool, Ignored: true, Doc: "A session is never moved to another host."},
+	{Name: "default_host_availability_strategy", Ignored: true, Doc: "A host that is down is watched until it answers."},
+	{Name: "host_availability_strategy_max_retries", Kind: Int, Ignored: true, Doc: "A host that is down is watched until it answers."},
+	{Name: "host_availability_strategy_initial_backoff_time", Kind: Duration, Unit: time.Second, Ignored: true, Doc: "A host that is down is watched until it answers."},
+}
+
+// unsupportedParams are keys of other wrappers that must not be passed to the
+// server nor be ignored, with what to use instead.
+var unsupportedParams = map[string]string{
+	"profilename":             "configuration profiles do not exist here; write the parameters into the DSN",
+	"wrapperprofilename":      "configuration profiles do not exist here; write the parameters into the DSN",
+	"sockettimeout":           "pass a context with a deadline to each call, or set statement_timeout",
+	"singlewriterdsn":         "name one endpoint of the cluster; its instances are found by asking it",
+	"enabletelemetry":         "there is no telemetry plugin yet; attach an Observer in code",
+	"telemetrytracesbackend":  "there is no telemetry plugin yet; attach an Observer in code",
+	"telemetrymetricsbackend": "there is no telemetry plugin yet; attach an Observer in code",
+}
+
+// Params returns core's own parameters, for documentation.
+func Params() []Param { return slices.Clone(coreParams) }
+
+// TakeSettings takes awsdb's parameters out of the keys that a driver's DSN
+// parser did not know, and leaves the rest in keys. All problems are reported
+// in one joined error that matches ErrConfig.
+func TakeSettings(keys map[string]string) (Settings, error) { return plugins.take(keys) }
+
+type takenParam struct {
+	Param
+	unit time.Duration
+}
+
+// index maps folded keys to all declared parameters.
+func (r *registry) index() map[string]takenParam {
+	index := map[string]takenParam{}
+	add := func(params []Param) {
+		for _, p := range params {
+			index[fold(p.Name)] = takenParam{p, p.Unit}
+			for _, a := range p.Aliases {
+				unit := a.Unit
+				if unit == 0 {
+					unit = p.Unit
+				}
+				index[fold(a.Name)] = takenParam{p, unit}
+			}
+		}
+	}
+	for _, i := range r.all() {
+		add(i.Params)
+	}
+	add(coreParams)
+	return index
+}
+
+func (r *registry) take(keys map[string]string) (Settings, error) {
+	index := r.index()
+	s := Settings{values: map[string]any{}, given: map[string]bool{}, prefix: map[string]map[string]string{}}
+	spelling := map[string]string{} // canonical name -> key that set it
+	var problems []error
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		value := keys[key]
+		p, ok := index[fold(key)]
+		switch {
+		case ok:
+			delete(keys, key)
+			if first, twice := spelling[p.Name]; twice {
+				problems = append(problems, fmt.Errorf("%s and %s are the same parameter: keep one", first, key))
+				continue
+			}
+			spelling[p.Name] = key
+			v, err := p.parse(key, value, p.unit)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			s.values[p.Name], s.given[p.Name] = v, true
+			if p.Ignored {
+				s.unused = append(s.unused, key)
+			}
+		case strings.HasPrefix(strings.ToLower(key), monitorPrefix):
+			delete(keys, key)
+			if s.prefix[monitorPrefix] == nil {
+				s.prefix[monitorPrefix] = map[string]string{}
+			}
+			s.prefix[monitorPrefix][strings.ToLower(key[len(monitorPrefix):])] = value
+		default:
+			if err := suspicious(key, index); err != nil {
+				delete(keys, key)
+				problems = append(problems, err)
+			}
+		}
+	}
+	s.setDefaults(index)
+	return s, configError(problems)
+}
+
+func (s Settings) setDefaults(index map[string]takenParam) {
+	for _, p := range index {
+		if _, set := s.values[p.Name]; set || p.Default == "" {
+			continue
+		}
+		v, err := p.parse(p.Name, p.Default, p.Unit)
+		if err != nil {
+			panic("core: default of parameter " + p.Name + ": " + err.Error()) // a bug in the declaration
+		}
+		s.values[p.Name] = v
+	}
+}
+
+// serverParams are settings of the servers themselves whose names are close to
+// ours.
+var serverParams = map[string]bool{
+	"tcpkeepalivesidle": true, "tcpkeepalivesinterval": true, "tcpkeepalivescount": true, "tcpusertimeout": true,
+}
+
+// suspicious judges a key that is not ours: one that belongs to a plugin which
+// is not linked in, or is nearly one of ours, must not reach the server, which
+// would take it for a setting of its own.
+func suspicious(key string, index map[string]takenParam) error {
+	if advice, ok := unsupportedParams[fold(key)]; ok {
+		return fmt.Errorf("parameter %s is not supported: %s", key, advice)
+	}
+	if serverParams[fold(key)] || strings.Contains(key, ".") {
+		return nil
+	}
+	best, distance := "", 3
+	for folded, p := range index {
+		if d := editDistance(fold(key), folded, distance); d < distance || (d == distance && best != "" && p.Name < best) {
+			best, distance = p.Name, d
+		}
+	}
+	if best != "" && distance*4 <= len(fold(key)) {
+		return fmt.Errorf("unknown parameter %s: did you mean %s?", key, best)
+	}
+	if p, ok := missingParam(key); ok {
+		return fmt.Errorf("unknown parameter %s: it looks like one of plugin %s, which is not linked in or does not know it; import _ %q", key, p.codes[0], p.importPath())
+	}
+	return nil
+}
+
+// editDistance is the Levenshtein distance of a and b, or limit if it is not
+// below limit.
+func editDistance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return min(row[len(b)], limit)
+}
+
+func configError(problems []error) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrConfig, errors.Join(problems...))
+}
+
+// build makes the plugins that the settings ask for, outermost first.
+func (r *registry) build(s Settings) ([]Plugin, error) {
+	infos, problems := r.choose(s)
+	var built []Plugin
+	for _, i := range infos {
+		p, err := i.New(s)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("plugin %s: %w", i.Code, err))
+			continue
+		}
+		if p != nil {
+			built = append(built, p)
+		}
+	}
+	return built, configError(problems)
+}
+
+// choose returns the plugins that shall run, in chain order.
+func (r *registry) choose(s Settings) ([]Info, []error) {
+	chosen := map[string]bool{}
+	var problems []error
+	if !s.Given("plugins") {
+		for _, i := range r.all() {
+			chosen[i.Code] = i.Default != nil && i.Default(s)
+		}
+	}
+	for code := range strings.SplitSeq(s.String("plugins"), ",") {
+		code = strings.TrimSpace(code)
+		if code == "" || strings.EqualFold(code, "none") {
+			continue
+		}
+		if i, ok := r.lookup(code); ok {
+			chosen[i.Code] = true
+		} else if p, known := missingPlugin(code); known {
+			problems = append(problems, fmt.Errorf("plugin %s is not linked in: import _ %q", code, p.importPath()))
+		} else {
+			problems = append(problems, fmt.Errorf("unknown plugin %s: linked in are %s", code, r.listCodes()))
+		}
+	}
+	var infos []Info
+	for _, i := range r.all() {
+		if !chosen[i.Code] {
+			continue
+		}
+		for _, other := range i.Conflicts {
+			if o, ok := r.lookup(other); ok && chosen[o.Code] && i.Code < o.Code {
+				problems = append(problems, fmt.Errorf("plugins %s and %s cannot run together: keep one", i.Code, o.Code))
+			}
+		}
+		infos = append(infos, i)
+	}
+	return infos, problems
+}
+
+func (r *registry) listCodes() string {
+	var codes []string
+	for _, i := range r.all() {
+		codes = append(codes, i.Code)
+	}
+	if len(codes) == 0 {
+		return "none"
+	}
+	return strings.Join(codes, ", ")
+}

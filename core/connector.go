@@ -1,0 +1,431 @@
+package core
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// DialFunc opens a socket, as net.Dialer.DialContext does.
+type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// Config is what a driver module hands to NewConnector.
+type Config struct {
+	// Engine opens and questions connections.
+	Engine Engine
+	// Family is the engine's name: "postgresql" or "mysql". Clusters of
+	// different families are never shared.
+	Family string
+	// Driver is what sql.DB.Driver shall return.
+	Driver driver.Driver
+	// Addr is the DSN's "host:port".
+	Addr string
+	// Settings are the parameters, from TakeSettings.
+	Settings Settings
+	// Plugins, when not nil, are the plugins to run, outermost first; the
+	// parameter plugins and the registry are then not consulted.
+	Plugins []Plugin
+	// Log gets state changes. nil: nothing is logged.
+	Log *slog.Logger
+	// Dial opens sockets. nil: a net.Dialer.
+	Dial DialFunc
+	// LookupCNAME finds the name behind an alias, so that a company's own name
+	// for a cluster endpoint gets the same protection. nil: net.DefaultResolver.
+	LookupCNAME func(ctx context.Context, host string) (string, error)
+}
+
+// Connector is the driver.Connector of one handle. Closing it (sql.DB.Close
+// does) ends all that was started for the handle.
+type Connector struct {
+	engine   Engine
+	driver   driver.Driver
+	settings Settings
+	log      *slog.Logger
+	dial     DialFunc
+	cname    func(ctx context.Context, host string) (string, error)
+	host     Host // the DSN's address, identity unknown
+	endpoint Endpoint
+	port     uint16
+	cluster  *Cluster
+	chain    *chain
+
+	ctx     context.Context // ends with Close; parent of the handle's runners
+	cancel  context.CancelCauseFunc
+	closed  atomic.Bool
+	runners sync.WaitGroup
+
+	mu      sync.Mutex // guards started against Close
+	started bool
+}
+
+// NewConnector builds the Connector of one handle. It opens nothing and starts
+// no goroutine; the first connection does. Errors match ErrConfig and name every
+// problem.
+func NewConnector(cfg Config) (*Connector, error) {
+	var problems []error
+	host, port, err := SplitHostPort(cfg.Addr)
+	if err != nil {
+		problems = append(problems, err)
+	}
+	options, err := clusterSettings(cfg.Settings)
+	if err != nil {
+		problems = append(problems, err)
+	}
+	running := cfg.Plugins
+	if running == nil {
+		if running, err = plugins.build(cfg.Settings); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) > 0 {
+		return nil, joinConfig(problems)
+	}
+	k := &Connector{
+		engine:   cfg.Engine,
+		driver:   cfg.Driver,
+		settings: cfg.Settings,
+		log:      cfg.Log,
+		dial:     cfg.Dial,
+		cname:    cfg.LookupCNAME,
+		host:     Host{Addr: cfg.Addr},
+		endpoint: ParseEndpoint(host),
+		port:     port,
+	}
+	if k.log == nil {
+		k.log = slog.New(slog.DiscardHandler)
+	}
+	if k.dial == nil {
+		k.dial = new(net.Dialer).DialContext
+	}
+	if k.cname == nil {
+		k.cname = net.DefaultResolver.LookupCNAME
+	}
+	k.cluster = join(k, shareKey{cfg.Family, cfg.Settings.String("cluster_id")}, options, k.log)
+	k.ctx, k.cancel = context.WithCancelCause(k.cluster.ctx)
+	k.chain = k.compile(running)
+	return k, nil
+}
+
+// joinConfig joins configuration errors without repeating the sentinel's text.
+func joinConfig(problems []error) error {
+	if len(problems) == 1 && errors.Is(problems[0], ErrConfig) {
+		return problems[0]
+	}
+	return configError(problems)
+}
+
+func clusterSettings(s Settings) (clusterOptions, error) {
+	o := clusterOptions{
+		refresh:        s.Duration("topology_refresh_ms"),
+		fastRefresh:    s.Duration("cluster_topology_high_refresh_rate_ms"),
+		connectTimeout: s.Duration("cluster_topology_connect_timeout_ms"),
+		queryTimeout:   s.Duration("cluster_topology_socket_timeout_ms"),
+		verifyTimeout:  s.Duration("auxiliary_query_timeout_sec"),
+		dialect:        s.String("wrapper_dialect"),
+		keepAlive: net.KeepAliveConfig{
+			Enable:   s.Bool("tcp_keepalive"),
+			Idle:     s.Duration("tcp_keepalive_time"),
+			Interval: s.Duration("tcp_keepalive_interval"),
+			Count:    s.Int("tcp_keepalive_probes"),
+		},
+		userTimeout: s.Duration("tcp_user_timeout_ms"),
+	}
+	var problems []error
+	var err error
+	if pattern := s.String("cluster_instance_host_pattern"); pattern != "" {
+		o.hasTemplate = true
+		if o.template, err = ParseHostTemplate(pattern); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if patterns := s.String("global_cluster_instance_host_patterns"); patterns != "" {
+		if o.global, err = ParseGlobalTemplates(patterns); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return o, configError(problems)
+}
+
+// Cluster returns what the handle's connections share.
+func (k *Connector) Cluster() *Cluster { return k.cluster }
+
+// Endpoint returns the parsed host name of the DSN.
+func (k *Connector) Endpoint() Endpoint { return k.endpoint }
+
+// Host returns the address of the DSN; its ID is empty.
+func (k *Connector) Host() Host { return k.host }
+
+// Settings returns the handle's parameters.
+func (k *Connector) Settings() Settings { return k.settings }
+
+// Log returns the handle's logger; it is never nil.
+func (k *Connector) Log() *slog.Logger { return k.log }
+
+// Done is closed when the handle has been closed.
+func (k *Connector) Done() <-chan struct{} { return k.ctx.Done() }
+
+// Classify names the kind of an error of the driver.
+func (k *Connector) Classify(err error) Fault { return k.engine.Classify(err, k.cluster.Dialect()) }
+
+// Driver implements driver.Connector.
+func (k *Connector) Driver() driver.Driver { return k.driver }
+
+// Connect implements driver.Connector. ctx bounds everything: waiting for a
+// failover to end, the dial, TLS and the login.
+func (k *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := k.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Open is Connect with its result's own type.
+func (k *Connector) Open(ctx context.Context) (*Conn, error) {
+	if k.closed.Load() {
+		return nil, &Error{Op: OpConnect, Host: k.host.Addr, Kind: ErrClosed}
+	}
+	k.start()
+	c, err := k.chain.connect(ctx, Target{Host: k.host})
+	if err != nil {
+		return nil, k.connectError(err)
+	}
+	return c, nil
+}
+
+// start begins the handle's background work with its first connection.
+func (k *Connector) start() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.started || k.closed.Load() {
+		return
+	}
+	k.started = true
+	for _, name := range k.settings.unused {
+		k.log.Debug("parameter has no effect", "parameter", name)
+	}
+	for _, r := range k.chain.runners {
+		k.runners.Add(1)
+		if !k.cluster.Go(func(context.Context) { defer k.runners.Done(); r.Run(k.ctx, k) }) {
+			k.runners.Done()
+		}
+	}
+}
+
+// connectError makes sure that what the caller sees matches ErrConnect or says
+// something more precise, and keeps everything below it.
+func (k *Connector) connectError(err error) error {
+	var e *Error
+	if errors.As(err, &e) || errors.Is(err, ErrConfig) {
+		return err
+	}
+	return &Error{Op: OpConnect, Host: k.host.Addr, Kind: ErrConnect, Err: harmless(err)}
+}
+
+// harmless hides a match with driver.ErrBadConn, at which database/sql would
+// repeat what must not be repeated.
+func harmless(err error) error {
+	if errors.Is(err, driver.ErrBadConn) {
+		return errBroken
+	}
+	return err
+}
+
+var errBroken = errors.New("connection is closed")
+
+// open is the innermost connect: credentials, socket, login, wrapping.
+func (k *Connector) open(ctx context.Context, t Target) (*Conn, error) {
+	n, l, err := k.login(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(k, n, l), nil
+}
+
+// login opens one native connection with the credentials that apply now.
+func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) {
+	t, err := k.authenticate(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, l, err := k.openNative(ctx, t)
+	if err == nil || k.Classify(err) != FaultLogin {
+		return n, l, err
+	}
+	for _, a := range k.chain.authenticators {
+		if a.LoginFailed(ctx, t, err) {
+			if t, err = k.authenticate(ctx, t); err != nil {
+				return nil, nil, err
+			}
+			return k.openNative(ctx, t)
+		}
+	}
+	return nil, nil, err
+}
+
+func (k *Connector) authenticate(ctx context.Context, t Target) (Target, error) {
+	for _, a := range k.chain.authenticators {
+		var err error
+		if t, err = a.Authenticate(ctx, t); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
+// openNative lets the engine connect through our dialer. What a driver dials
+// after the login is its cancel request: it gets a socket too, but not for a
+// monitoring connection, which is thrown away anyway.
+func (k *Connector) openNative(ctx context.Context, t Target) (Native, *Link, error) {
+	var opened atomic.Bool
+	owner := k
+	if t.Monitor {
+		owner = nil
+	}
+	t.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if opened.Load() && t.Monitor {
+			return nil, errBroken
+		}
+		return k.cluster.dial(ctx, t, dialOptions{owner: owner, side: opened.Load(), dial: k.dial}, network, addr)
+	}
+	n, l, err := k.engine.Open(ctx, t)
+	opened.Store(true)
+	return n, l, err
+}
+
+// openMonitor opens one of our own connections.
+func (k *Connector) openMonitor(ctx context.Context, h Host) (Native, *Link, error) {
+	return k.login(ctx, Target{Host: h, Monitor: true})
+}
+
+// Close implements io.Closer: sql.DB.Close calls it. Calls that wait for a
+// failover end with ErrClosed; background work is awaited; connections that
+// their users have given back, or that hang on a host under suspicion, are cut.
+// Calls in flight on healthy hosts finish as they would with the bare driver.
+func (k *Connector) Close() error {
+	k.mu.Lock()
+	closed := k.closed.Swap(true)
+	k.mu.Unlock()
+	if closed {
+		return nil
+	}
+	searching := k.cluster.Searching()
+	k.cancel(ErrClosed)
+	for l := range k.cluster.Links() {
+		if l.owner == k && (l.side || l.released.Load() || l.opening.Load() || (searching && l.Blocked() > 0)) {
+			l.Abort(ErrClosed)
+		}
+	}
+	k.runners.Wait()
+	leave(k)
+	return nil
+}
+
+// sources are the Connectors whose settings monitoring connections may use.
+func (c *Cluster) sources() []*Connector {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]*Connector(nil), c.connectors...)
+}
+
+// followed tells that there is a topology and that it is worth following.
+func (c *Cluster) followed() bool {
+	d := c.Dialect()
+	return d != nil && d.Clustered() && c.Topology().Epoch > 0
+}
+
+// detect finds the dialect once per Cluster.
+func (c *Cluster) detect(ctx context.Context, k *Connector, n Native) (Dialect, error) {
+	if d := c.Dialect(); d != nil {
+		return d, nil
+	}
+	d, err := k.engine.Detect(ctx, n, k.endpoint)
+	if err != nil {
+		return nil, timeoutError(ctx, "find out the kind of database", err)
+	}
+	c.dialect.Store(&d)
+	c.log.Debug("database detected", "dialect", d.Code(), "host", k.host.Addr)
+	return d, nil
+}
+
+// hostsOf turns status rows into hosts with addresses.
+func (c *Cluster) hostsOf(ctx context.Context, rows []Instance, k *Connector) ([]Host, error) {
+	if writerOf(rows) == "" {
+		return nil, fmt.Errorf("topology of %d rows names no writer", len(rows))
+	}
+	hosts := make([]Host, 0, len(rows))
+	for _, r := range rows {
+		addr, err := c.addressOf(ctx, r, len(rows), k)
+		if err != nil {
+			return nil, err
+		}
+		h := Host{ID: r.ID, Addr: addr, Role: RoleReader, Region: r.Region}
+		if r.Writer {
+			h.Role = RoleWriter
+		}
+		hosts = append(hosts, h)
+	}
+	return hosts, nil
+}
+
+func (c *Cluster) addressOf(ctx context.Context, r Instance, total int, k *Connector) (string, error) {
+	o := c.options
+	template, ok := o.template, o.hasTemplate
+	switch {
+	case r.Region != "" && o.global != nil:
+		if template, ok = o.global[strings.ToLower(r.Region)]; !ok {
+			return "", fmt.Errorf("%w: global_cluster_instance_host_patterns has no pattern for region %s: add ?.<id>.%s.rds.amazonaws.com", ErrConfig, r.Region, r.Region)
+		}
+	case ok:
+	case r.Endpoint != "":
+		return joinPort(r.Endpoint, k.port), nil
+	default:
+		if template, ok = c.derivedTemplate(ctx, k); !ok {
+			if total == 1 {
+				return k.host.Addr, nil
+			}
+			return "", fmt.Errorf("%w: the addresses of the instances cannot be told from %q: set cluster_instance_host_pattern, for example ?.xyz.us-east-1.rds.amazonaws.com", ErrConfig, k.endpoint.Host)
+		}
+	}
+	host, port := template.Host(r.ID)
+	if port == 0 {
+		port = k.port
+	}
+	return joinPort(host, port), nil
+}
+
+func joinPort(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// derivedTemplate makes the pattern from the endpoint of the DSN or from the
+// name that it is an alias of.
+func (c *Cluster) derivedTemplate(ctx context.Context, k *Connector) (HostTemplate, bool) {
+	if t := c.derived.Load(); t != nil {
+		return *t, true
+	}
+	pattern := k.endpoint.InstanceTemplate()
+	if pattern == "" && k.endpoint.Kind == EndpointOther {
+		ctx, cancel := context.WithTimeout(ctx, c.options.queryTimeout)
+		defer cancel()
+		if name, err := k.cname(ctx, k.endpoint.Host); err == nil {
+			pattern = ParseEndpoint(name).InstanceTemplate()
+		}
+	}
+	if pattern == "" {
+		return HostTemplate{}, false
+	}
+	t, err := ParseHostTemplate(pattern)
+	if err != nil {
+		return HostTemplate{}, false
+	}
+	c.derived.Store(&t)
+	return t, true
+}

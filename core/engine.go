@@ -1,0 +1,140 @@
+package core
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"log/slog"
+	"net"
+)
+
+// Engine is what a driver module supplies: the only code that knows pgx or
+// go-sql-driver. One Engine belongs to one Connector and holds its parsed
+// configuration; all methods may be called from several goroutines.
+type Engine interface {
+	// Open connects and logs in. It must dial through t.Dial only, and return
+	// the Link under the connection. The context bounds all of it.
+	Open(ctx context.Context, t Target) (Native, *Link, error)
+	// Detect finds out what kind of database the connection leads to. endpoint
+	// is the name the application used; it decides which kinds are tried first.
+	Detect(ctx context.Context, c Native, endpoint Endpoint) (Dialect, error)
+	// Classify names the kind of a driver error. It is a pure function of the
+	// error's types and codes. d may be nil.
+	Classify(err error, d Dialect) Fault
+}
+
+// Native is the driver's own connection: the set of database/sql/driver
+// interfaces that pgx and go-sql-driver both have.
+type Native interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.Pinger
+	driver.SessionResetter
+	driver.NamedValueChecker
+}
+
+// RowsWrapper is implemented by a Native whose Rows shall report failures to
+// the Conn. The wrapper must embed the driver's concrete Rows type, so that
+// every interface it has, now or in future, is still there; it calls failed for
+// each error of Next or Close other than io.EOF and returns what failed returns.
+// It should not allocate: a connection has one open result nearly always.
+type RowsWrapper interface {
+	WrapRows(ctx context.Context, rows driver.Rows, failed func(ctx context.Context, err error) error) driver.Rows
+}
+
+// Dialect is what one database flavour answers differently. Dialects are small
+// structs in the driver modules; they ask their questions on the connection
+// given, which is always one of our own or has just been opened.
+type Dialect interface {
+	// Code is the name for the parameter wrapper_dialect, such as "aurora-pg".
+	Code() string
+	// Clustered tells that the database has a topology worth following.
+	Clustered() bool
+	// Identify asks the server who it is and what its role is: one round trip.
+	Identify(ctx context.Context, c Native) (Identity, error)
+	// Topology asks the server for the instances of its cluster.
+	Topology(ctx context.Context, c Native) ([]Instance, error)
+}
+
+// Identity is what a server says about itself.
+type Identity struct {
+	// ID is the instance identifier; "" when the server has none.
+	ID string
+	// Role is the server's own state, not what a status table says of it.
+	Role Role
+}
+
+// Target is one connect attempt. Plugins change it and pass it on; it is never
+// shared.
+type Target struct {
+	// Host is where to connect to. Host.ID is empty while only an address is
+	// known.
+	Host Host
+	// Want is the role the connection is opened for. RoleUnknown: any. When a
+	// topology change takes the role away from the host, the connection is
+	// condemned.
+	Want Role
+	// Monitor marks awsdb's own connections: no user hooks run on them, and the
+	// parameters prefixed topology-monitoring- apply.
+	Monitor bool
+	// User and Password replace those of the DSN when User is not empty.
+	User     string
+	Password Secret
+	// Dial must be used for every socket of this attempt.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Secret is a password or token. It prints as "***" in every format and log.
+type Secret string
+
+// String returns "***", or "" for an empty secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// Format implements fmt.Formatter: no verb shows the secret.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Fault is the kind of an error, as far as hosts and connections are concerned.
+type Fault uint8
+
+// The faults.
+const (
+	// FaultNone: an ordinary error; the connection is as good as before.
+	FaultNone Fault = iota
+	// FaultCanceled: the caller's context ended. Never a sign of health.
+	FaultCanceled
+	// FaultLink: the socket failed, or could not be opened.
+	FaultLink
+	// FaultShutdown: the server said that it is going away or not there yet.
+	FaultShutdown
+	// FaultReadOnly: a write met a host or a transaction that is read-only.
+	FaultReadOnly
+	// FaultLogin: the server refused the credentials.
+	FaultLogin
+	// FaultClosed: the driver says that it has closed the connection itself. That
+	// is a consequence, never a cause.
+	FaultClosed
+	// FaultBusy: the server is alive but has no room for the connection.
+	FaultBusy
+)
+
+var faultNames = [...]string{"none", "canceled", "link", "shutdown", "read-only", "login", "closed", "busy"}
+
+// String returns the fault's lower-case name.
+func (f Fault) String() string { return faultNames[f] }
+
+// lost tells that the connection cannot be used any more.
+func (f Fault) lost() bool { return f == FaultLink || f == FaultShutdown }

@@ -1,0 +1,122 @@
+package core
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+)
+
+// fail is the cold path of every call: it decides what the error means, who has
+// to know, and what the caller shall see. sent tells that bytes left this
+// process during the call.
+func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error {
+	if c.lostTx != nil {
+		return c.lostTx // the transaction has ended already; its first error counts
+	}
+	lost := c.link.Lost()
+	fault := c.connector.Classify(err)
+	closed := fault == FaultClosed || errors.Is(err, driver.ErrBadConn)
+	switch {
+	case ctx.Err() != nil && (lost == nil || !lost.Aborted):
+		return c.canceled(ctx, call, sent, closed, err)
+	case fault == FaultReadOnly && c.link.Want() == RoleWriter && !c.readOnly:
+		return c.refused(ctx, call, err)
+	case lost == nil && !fault.lost() && !closed:
+		return err
+	}
+	e := &Error{Op: call.Op, Host: c.link.Host(), Phase: "send", Sent: sent, InTx: c.InTx(), Err: cause(lost, err)}
+	e.Outcome = outcome(call.Op, sent, e.InTx)
+	if sent {
+		e.Phase = "reply"
+	}
+	c.link.Condemn(e.Err)
+	if lost != nil || fault.lost() {
+		c.Cluster().Suspect(e.Host, e.Err)
+		if !e.repeatable() {
+			c.recover(ctx, call, e)
+		}
+	}
+	return c.endTx(e)
+}
+
+// outcome is what is known about a request whose connection broke. Inside a
+// transaction the server rolls back what was not committed.
+func outcome(op Op, sent, inTx bool) Outcome {
+	switch {
+	case op == OpCommit && sent:
+		return OutcomeUnknown
+	case inTx, op.repeatable() && sent:
+		return OutcomeRolledBack
+	case sent:
+		return OutcomeUnknown
+	}
+	return OutcomeNotSent
+}
+
+// cause is the most telling reason for a broken connection: what the Link saw,
+// since drivers hide it, unless the server itself said why.
+func cause(lost *LostError, err error) error {
+	switch {
+	case lost == nil:
+		return harmless(err)
+	case lost.Aborted, errors.Is(err, driver.ErrBadConn), errors.As(err, new(*LostError)):
+		return lost
+	}
+	return errors.Join(lost, harmless(err))
+}
+
+// canceled deals with a call that ended with its caller's context. That is no
+// sign of the host's health; but a deadline that passed while an answer was
+// awaited is a reason to look.
+func (c *Conn) canceled(ctx context.Context, call Call, sent, closed bool, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.Cluster().Look(c.link.Host())
+	}
+	if !errors.Is(err, ctx.Err()) {
+		if !closed && c.link.Lost() == nil {
+			return err // the server's answer came first
+		}
+		err = context.Cause(ctx) // the driver hides why it closed the connection
+	}
+	if call.Op.repeatable() {
+		return err
+	}
+	e := &Error{Op: call.Op, Host: c.link.Host(), Phase: "send", Sent: sent, InTx: c.InTx(), Err: err}
+	e.Outcome = outcome(call.Op, sent, e.InTx)
+	if sent {
+		e.Phase = "reply"
+	}
+	return c.endTx(e)
+}
+
+// refused deals with a write that met a host which is read-only although a
+// writer was asked for: the host was demoted. The server refused the statement,
+// so it had no effect.
+func (c *Conn) refused(ctx context.Context, call Call, err error) error {
+	e := &Error{
+		Op: call.Op, Host: c.link.Host(), Phase: "reply",
+		Sent: true, InTx: c.InTx(), Outcome: OutcomeRolledBack, Err: err,
+	}
+	c.Cluster().Suspect(e.Host, err)
+	c.recover(ctx, call, e)
+	if e.Kind == nil {
+		return err // the host is the writer after all: the session itself is read-only
+	}
+	c.link.Condemn(err)
+	return c.endTx(e)
+}
+
+func (c *Conn) recover(ctx context.Context, call Call, e *Error) {
+	for _, r := range c.chain.recoverers {
+		r.Recover(ctx, c, call, e)
+	}
+}
+
+// endTx remembers what ended the open transaction, so that every later call on
+// it gets the same answer.
+func (c *Conn) endTx(e *Error) error {
+	if e.InTx && e.Op != OpCommit {
+		c.lostTx = e
+	}
+	return e
+}

@@ -1,0 +1,241 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Link owns one socket, under TLS. It counts what is written, stamps when an
+// operation began to wait, and can be cut from any goroutine with a reason that
+// the reader of the socket then sees. Drivers hide why a connection broke; the
+// Link remembers.
+//
+// A Link exists from the moment its dial begins, so that a dial or a login that
+// hangs can be cut like a query that hangs.
+type Link struct {
+	cluster *Cluster
+	owner   *Connector // nil for monitoring connections
+	side    bool       // a driver's cancel request
+
+	host   atomic.Pointer[string] // instance ID, or the address until it is known
+	want   atomic.Uint32          // Role the connection was opened for
+	cancel context.CancelCauseFunc
+
+	conn net.Conn // set once, by attach, before anybody reads or writes
+	raw  syscall.Conn
+
+	written    atomic.Int64 // bytes accepted by the kernel
+	readSince  atomic.Int64 // nanotime of the Read (or dial) in flight, 0 if none
+	writeSince atomic.Int64 // nanotime of the Write in flight, 0 if none
+	usedAt     atomic.Int64 // nanotime when the last Write began
+
+	lost      atomic.Pointer[LostError]
+	condemned atomic.Pointer[LostError]
+	opening   atomic.Bool // not handed out yet: dialling, logging in, being verified
+	released  atomic.Bool // the driver's connection has been closed; it may still be cleaning up
+
+	mu     sync.Mutex // guards attaching against aborting and closing
+	closed bool
+}
+
+// processStart makes stamps small and monotonic.
+var processStart = time.Now()
+
+func nanotime() int64 { return int64(time.Since(processStart)) }
+
+// Host is the ID of the instance at the other end, or the dialled address until
+// the server has said who it is.
+func (l *Link) Host() string { return *l.host.Load() }
+
+// Want is the role the connection was opened for; RoleUnknown means any.
+func (l *Link) Want() Role { return Role(l.want.Load()) }
+
+// Written is the number of bytes handed to the kernel so far.
+func (l *Link) Written() int64 { return l.written.Load() }
+
+// Blocked is how long the operation in flight (dial, read or write) has been
+// waiting. It is zero when none is.
+func (l *Link) Blocked() time.Duration {
+	since := l.readSince.Load()
+	if w := l.writeSince.Load(); w != 0 && (since == 0 || w < since) {
+		since = w
+	}
+	if since == 0 {
+		return 0
+	}
+	return time.Duration(nanotime() - since)
+}
+
+// Lost returns why the connection is gone, or nil.
+func (l *Link) Lost() *LostError { return l.lost.Load() }
+
+// Condemned returns why the connection must not be used again although it may
+// still work (its host's role has changed), or nil.
+func (l *Link) Condemned() error {
+	if e := l.condemned.Load(); e != nil {
+		return e
+	}
+	return nil
+}
+
+// Condemn marks the connection so that its pool drops it before anybody gets
+// it. What is running on it goes on. The first cause stays.
+func (l *Link) Condemn(cause error) {
+	l.condemned.CompareAndSwap(nil, &LostError{Host: l.Host(), Aborted: true, Err: cause})
+}
+
+// Abort cuts the connection: the dial, Read or Write in flight and all later
+// ones fail with a *LostError holding cause. It does not block, may be called
+// from any goroutine and more than once; the first cause stays.
+func (l *Link) Abort(cause error) {
+	lost := &LostError{Host: l.Host(), Aborted: true, Err: cause}
+	l.condemned.CompareAndSwap(nil, lost)
+	if !l.lost.CompareAndSwap(nil, lost) {
+		return
+	}
+	l.cancel(lost)
+	l.mu.Lock()
+	conn := l.conn
+	l.mu.Unlock()
+	if conn != nil {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // nobody is left to read what is queued; best effort
+		}
+		_ = conn.Close() // the socket is given up; nothing can be done about an error
+	}
+}
+
+// attach gives the dialled socket to the Link. It reports false, and closes the
+// socket, when the Link was cut or closed meanwhile.
+func (l *Link) attach(conn net.Conn) bool {
+	l.mu.Lock()
+	gone := l.closed || l.lost.Load() != nil
+	if !gone {
+		l.conn = conn
+		l.raw, _ = conn.(syscall.Conn)
+	}
+	l.mu.Unlock()
+	l.readSince.Store(0)
+	if gone {
+		_ = conn.Close() // never used
+	}
+	return !gone
+}
+
+// Read implements net.Conn.
+func (l *Link) Read(p []byte) (int, error) {
+	l.readSince.Store(nanotime())
+	n, err := l.conn.Read(p)
+	l.readSince.Store(0)
+	if err != nil {
+		err = l.failed(err)
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (l *Link) Write(p []byte) (int, error) {
+	now := nanotime()
+	l.usedAt.Store(now)
+	l.writeSince.Store(now)
+	n, err := l.conn.Write(p)
+	l.writeSince.Store(0)
+	if n > 0 {
+		l.written.Add(int64(n))
+	}
+	if err != nil {
+		err = l.failed(err)
+	}
+	return n, err
+}
+
+// failed records the first real fault of the socket and returns what the driver
+// shall see. A deadline that the driver set (for its caller's context) and our
+// own Close are no faults. ETIMEDOUT is one: the kernel gave up on the peer.
+func (l *Link) failed(err error) error {
+	if lost := l.lost.Load(); lost != nil {
+		return lost
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		return err
+	}
+	l.lost.CompareAndSwap(nil, &LostError{Host: l.Host(), Err: err})
+	return l.lost.Load()
+}
+
+// Close implements net.Conn.
+func (l *Link) Close() error {
+	l.mu.Lock()
+	closed, conn := l.closed, l.conn
+	l.closed = true
+	l.mu.Unlock()
+	if closed {
+		return net.ErrClosed
+	}
+	l.cluster.unregister(l)
+	l.cancel(net.ErrClosed)
+	if conn == nil {
+		return nil
+	}
+	return conn.Close()
+}
+
+// LocalAddr implements net.Conn.
+func (l *Link) LocalAddr() net.Addr { return l.conn.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (l *Link) RemoteAddr() net.Addr { return l.conn.RemoteAddr() }
+
+// SetDeadline implements net.Conn.
+func (l *Link) SetDeadline(t time.Time) error { return l.conn.SetDeadline(t) }
+
+// SetReadDeadline implements net.Conn.
+func (l *Link) SetReadDeadline(t time.Time) error { return l.conn.SetReadDeadline(t) }
+
+// SetWriteDeadline implements net.Conn.
+func (l *Link) SetWriteDeadline(t time.Time) error { return l.conn.SetWriteDeadline(t) }
+
+// SyscallConn implements syscall.Conn, so that a driver's own liveness check
+// still sees the socket. In-memory connections have none: errors.ErrUnsupported.
+func (l *Link) SyscallConn() (syscall.RawConn, error) {
+	if l.raw == nil {
+		return nil, errors.ErrUnsupported
+	}
+	return l.raw.SyscallConn()
+}
+
+// peerState is what a look at an idle socket tells without reading from it.
+type peerState uint8
+
+const (
+	peerQuiet   peerState = iota // nothing to read: alive as far as the kernel knows
+	peerWaiting                  // something to read: a notice, or the server's last words
+	peerGone                     // closed or reset by the other side
+)
+
+// peek looks at an idle socket without blocking. In-memory connections may tell
+// by a method Alive() bool.
+func (l *Link) peek() peerState {
+	if l.lost.Load() != nil {
+		return peerGone
+	}
+	if l.raw != nil {
+		return peekSocket(l.raw)
+	}
+	if c, ok := l.conn.(interface{ Alive() bool }); ok && !c.Alive() {
+		return peerGone
+	}
+	return peerQuiet
+}

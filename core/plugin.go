@@ -1,0 +1,105 @@
+package core
+
+import (
+	"context"
+	"slices"
+)
+
+// Plugin is a value that adds behaviour to a Connector. What it can do is found
+// by type assertion, once, when the chain is built: it implements any of
+// ConnectWrapper, Authenticator, Gate, Recoverer, Observer and Runner. A new
+// ability is a new interface, never a new method of an old one. A plugin that
+// does not watch calls is not visited by calls.
+type Plugin interface {
+	// Code is the plugin's name in the parameter plugins.
+	Code() string
+}
+
+// ConnectFunc opens one connection.
+type ConnectFunc func(ctx context.Context, t Target) (*Conn, error)
+
+// ConnectWrapper surrounds the opening of a connection: it may choose the host,
+// verify what came back, wait, or try again. This is the only around-advice.
+type ConnectWrapper interface {
+	// WrapConnect is called once per Connector, when the chain is built.
+	WrapConnect(k *Connector, next ConnectFunc) ConnectFunc
+}
+
+// Authenticator supplies credentials. It is asked before every login, those of
+// monitoring connections included.
+type Authenticator interface {
+	// Authenticate returns t with User and Password set.
+	Authenticate(ctx context.Context, t Target) (Target, error)
+	// LoginFailed is told that the server refused the credentials. It returns
+	// true when it has others now and the login shall be tried once more.
+	LoginFailed(ctx context.Context, t Target, err error) bool
+}
+
+// Gate may hold or refuse a call before anything is sent.
+type Gate interface {
+	Admit(ctx context.Context, c *Conn, call Call) error
+}
+
+// Recoverer sees a call that failed because its connection is lost or its host
+// has the wrong role. It may act, wait, and complete e (its Kind above all).
+// The context is the caller's.
+type Recoverer interface {
+	Recover(ctx context.Context, c *Conn, call Call, e *Error)
+}
+
+// Observer sees every call; it is for telemetry.
+type Observer interface {
+	CallStart(ctx context.Context, c *Conn, call Call) context.Context
+	CallEnd(ctx context.Context, c *Conn, call Call, err error)
+}
+
+// Runner has background work. Run is called on a goroutine of the Cluster with
+// a context that ends when the Connector is closed; it must return then.
+type Runner interface {
+	Run(ctx context.Context, k *Connector)
+}
+
+// Call describes a call to plugins. It is passed by value.
+type Call struct {
+	Op    Op
+	Query string // the statement, where there is one
+}
+
+// chain is the compiled form of a Connector's plugins.
+type chain struct {
+	connect        ConnectFunc
+	authenticators []Authenticator
+	gates          []Gate
+	recoverers     []Recoverer
+	observers      []Observer
+	runners        []Runner
+}
+
+// compile sorts out who can do what. plugins are ordered outermost first.
+func (k *Connector) compile(plugins []Plugin) *chain {
+	ch := &chain{}
+	for _, p := range plugins {
+		if a, ok := p.(Authenticator); ok {
+			ch.authenticators = append(ch.authenticators, a)
+		}
+		if g, ok := p.(Gate); ok {
+			ch.gates = append(ch.gates, g)
+		}
+		if r, ok := p.(Recoverer); ok {
+			ch.recoverers = append(ch.recoverers, r)
+		}
+		if o, ok := p.(Observer); ok {
+			ch.observers = append(ch.observers, o)
+		}
+		if r, ok := p.(Runner); ok {
+			ch.runners = append(ch.runners, r)
+		}
+	}
+	ch.connect = k.open
+	for _, p := range slices.Backward(plugins) {
+		if w, ok := p.(ConnectWrapper); ok {
+			ch.connect = w.WrapConnect(k, ch.connect)
+		}
+	}
+	return ch
+}

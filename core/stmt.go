@@ -1,0 +1,76 @@
+package core
+
+import (
+	"context"
+	"database/sql/driver"
+)
+
+// stmt is a prepared statement of a Conn.
+type stmt struct {
+	driver.Stmt
+	exec  driver.StmtExecContext
+	query driver.StmtQueryContext
+	conn  *Conn
+	text  string
+}
+
+// newStmt wraps s. Drivers whose statements check their own arguments keep that.
+func newStmt(c *Conn, s driver.Stmt, text string) driver.Stmt {
+	exec, okExec := s.(driver.StmtExecContext)
+	query, okQuery := s.(driver.StmtQueryContext)
+	if !okExec || !okQuery {
+		return s // no driver of ours; nothing is known about its calls
+	}
+	st := stmt{Stmt: s, exec: exec, query: query, conn: c, text: text}
+	checker, checks := s.(driver.NamedValueChecker)
+	converter, converts := s.(driver.ColumnConverter) //nolint:staticcheck // deprecated, but go-sql-driver has it
+	switch {
+	case checks && converts:
+		return &convertingStmt{checkingStmt{st, checker}, converter}
+	case checks:
+		return &checkingStmt{st, checker}
+	}
+	return &st
+}
+
+type checkingStmt struct {
+	stmt
+	driver.NamedValueChecker
+}
+
+type convertingStmt struct {
+	checkingStmt
+	driver.ColumnConverter //nolint:staticcheck // deprecated, but go-sql-driver has it
+}
+
+// ExecContext implements driver.StmtExecContext.
+func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	c := s.conn
+	call := Call{OpExec, s.text}
+	ctx, err := c.begin(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	sent := c.link.Written()
+	result, err := s.exec.ExecContext(ctx, args)
+	if err = c.end(ctx, call, sent, err); err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// QueryContext implements driver.StmtQueryContext.
+func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	c := s.conn
+	call := Call{OpQuery, s.text}
+	ctx, err := c.begin(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	sent := c.link.Written()
+	rows, err := s.query.QueryContext(ctx, args)
+	if err = c.end(ctx, call, sent, err); err != nil {
+		return nil, err
+	}
+	return c.wrapRows(ctx, rows), nil
+}

@@ -1,0 +1,47 @@
+package core
+
+// connTx is the driver.Tx of a Conn: the Conn itself under another name, so that
+// a transaction costs no allocation.
+type connTx Conn
+
+// Commit implements driver.Tx.
+func (t *connTx) Commit() error {
+	c := (*Conn)(t)
+	if lost := c.lostTx; lost != nil {
+		t.done()
+		return lost // the server rolled it back long ago; nothing is sent
+	}
+	call := Call{Op: OpCommit}
+	ctx, err := c.begin(c.txCtx, call)
+	if err != nil {
+		return err
+	}
+	sent := c.link.Written()
+	err = c.end(ctx, call, sent, c.tx.Commit())
+	t.done()
+	return err
+}
+
+// Rollback implements driver.Tx. When the connection is lost the server has
+// rolled back already, which is what was asked for: no error then, so that the
+// one which mattered is not hidden behind this one.
+func (t *connTx) Rollback() error {
+	c := (*Conn)(t)
+	call := Call{Op: OpRollback}
+	ctx := c.txCtx
+	for _, o := range c.chain.observers { // no gate holds a rollback
+		ctx = o.CallStart(ctx, c, call)
+	}
+	err := c.tx.Rollback()
+	if c.link.Lost() != nil || c.lostTx != nil || c.connector.Classify(err).lost() {
+		c.link.Condemn(errBroken)
+		err = nil
+	}
+	for i := len(c.chain.observers) - 1; i >= 0; i-- {
+		c.chain.observers[i].CallEnd(ctx, c, call, err)
+	}
+	t.done()
+	return err
+}
+
+func (t *connTx) done() { t.tx, t.txCtx, t.readOnly, t.lostTx = nil, nil, false, nil }

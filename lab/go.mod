@@ -1,0 +1,3 @@
+module github.com/awsdb/awsdb/lab
+
+go 1.25.0
