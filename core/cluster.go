@@ -29,7 +29,6 @@ type Cluster struct {
 
 	topology atomic.Pointer[Topology]
 	dialect  atomic.Pointer[Dialect]
-	derived  atomic.Pointer[HostTemplate] // made from the DSN's endpoint or its CNAME
 	monitor  *monitor
 
 	mu         sync.Mutex // guards what follows; never held over I/O
@@ -332,6 +331,31 @@ func (c *Cluster) Ready(ctx context.Context) error { return c.monitor.ready(ctx)
 // does not block and marks nobody down: the monitor looks, once however many
 // report. WaitVerified tells when it has seen the truth.
 func (c *Cluster) Suspect(host string, cause error) { c.monitor.doubt(host, cause, lossGrace) }
+
+// Reverify reports a host as Suspect does, and waits until the truth about the
+// writer is known that holds after the report.
+func (c *Cluster) Reverify(ctx context.Context, host string, cause error) (*Topology, error) {
+	since := time.Now()
+	c.Suspect(host, cause)
+	return c.WaitVerified(ctx, since)
+}
+
+// WaitSettled waits while the writer is in doubt.
+func (c *Cluster) WaitSettled(ctx context.Context) (*Topology, error) {
+	for {
+		t := c.Topology()
+		if !c.Searching() {
+			return t, nil
+		}
+		select {
+		case <-t.changed:
+		case <-ctx.Done():
+			return t, context.Cause(ctx)
+		case <-c.ctx.Done():
+			return t, ErrClosed
+		}
+	}
+}
 
 // Searching tells that the writer is in doubt at this moment: waiting for
 // WaitVerified is better than dialling it.

@@ -21,6 +21,9 @@ type Conn struct {
 	rows      RowsWrapper // nil if the engine does not report from its Rows
 	rowsError func(ctx context.Context, err error) error
 
+	identity   Identity // what the server said when the connection was opened
+	identified bool
+
 	// A transaction, from BeginTx to Commit or Rollback.
 	tx       driver.Tx
 	txCtx    context.Context // of BeginTx: Commit and Rollback get none
@@ -56,11 +59,12 @@ func (c *Conn) ReadOnly() bool { return c.readOnly }
 // (pgdriver.Unwrap).
 func (c *Conn) Unwrap() driver.Conn { return c.Native }
 
-// Identify asks the server who it is, and records it: from now on the
-// connection is known under that instance. want is the role it was opened for;
-// when a topology published since the dial gives the host another role, the
-// connection is condemned already. It is for ConnectWrappers.
+// Identify asks the server who it is, once, and records it: from now on the
+// connection is known under that instance. It is for ConnectWrappers.
 func (c *Conn) Identify(ctx context.Context) (Identity, error) {
+	if c.identified {
+		return c.identity, nil
+	}
 	cl := c.Cluster()
 	if t := cl.options.verifyTimeout; t > 0 {
 		var cancel context.CancelFunc
@@ -78,6 +82,7 @@ func (c *Conn) Identify(ctx context.Context) (Identity, error) {
 	if id.ID != "" {
 		c.link.host.Store(&id.ID)
 	}
+	c.identity, c.identified = id, true
 	return id, nil
 }
 
@@ -91,9 +96,6 @@ func (c *Conn) Expect(want Role) {
 		}
 	}
 }
-
-// Ready ends the opening of the connection: it belongs to the caller now.
-func (c *Conn) Ready() { c.link.opening.Store(false) }
 
 // QueryContext implements driver.QueryerContext.
 func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {

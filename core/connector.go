@@ -52,6 +52,7 @@ type Connector struct {
 	cname    func(ctx context.Context, host string) (string, error)
 	host     Host // the DSN's address, identity unknown
 	endpoint Endpoint
+	alias    atomic.Pointer[Endpoint] // what endpoint is a CNAME of
 	port     uint16
 	cluster  *Cluster
 	chain    *chain
@@ -156,8 +157,14 @@ func clusterSettings(s Settings) (clusterOptions, error) {
 // Cluster returns what the handle's connections share.
 func (k *Connector) Cluster() *Cluster { return k.cluster }
 
-// Endpoint returns the parsed host name of the DSN.
-func (k *Connector) Endpoint() Endpoint { return k.endpoint }
+// Endpoint returns the parsed host name of the DSN or, once the cluster is
+// known, of the RDS endpoint that it is an alias of.
+func (k *Connector) Endpoint() Endpoint {
+	if alias := k.alias.Load(); alias != nil {
+		return *alias
+	}
+	return k.endpoint
+}
 
 // Host returns the address of the DSN; its ID is empty.
 func (k *Connector) Host() Host { return k.host }
@@ -168,8 +175,13 @@ func (k *Connector) Settings() Settings { return k.settings }
 // Log returns the handle's logger; it is never nil.
 func (k *Connector) Log() *slog.Logger { return k.log }
 
-// Done is closed when the handle has been closed.
-func (k *Connector) Done() <-chan struct{} { return k.ctx.Done() }
+// Bound returns a context that ends with ctx and when the handle is closed, for
+// waiting on a caller's behalf.
+func (k *Connector) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(k.ctx, func() { cancel(ErrClosed) })
+	return ctx, func() { stop(); cancel(nil) }
+}
 
 // Classify names the kind of an error of the driver.
 func (k *Connector) Classify(err error) Fault { return k.engine.Classify(err, k.cluster.Dialect()) }
@@ -197,6 +209,7 @@ func (k *Connector) Open(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, k.connectError(err)
 	}
+	c.link.opening.Store(false)
 	return c, nil
 }
 
@@ -356,13 +369,13 @@ func (c *Cluster) detect(ctx context.Context, k *Connector, n Native) (Dialect, 
 }
 
 // hostsOf turns status rows into hosts with addresses.
-func (c *Cluster) hostsOf(ctx context.Context, rows []Instance, k *Connector) ([]Host, error) {
+func (c *Cluster) hostsOf(rows []Instance, k *Connector) ([]Host, error) {
 	if writerOf(rows) == "" {
 		return nil, fmt.Errorf("topology of %d rows names no writer", len(rows))
 	}
 	hosts := make([]Host, 0, len(rows))
 	for _, r := range rows {
-		addr, err := c.addressOf(ctx, r, len(rows), k)
+		addr, err := c.addressOf(r, len(rows), k)
 		if err != nil {
 			return nil, err
 		}
@@ -375,7 +388,7 @@ func (c *Cluster) hostsOf(ctx context.Context, rows []Instance, k *Connector) ([
 	return hosts, nil
 }
 
-func (c *Cluster) addressOf(ctx context.Context, r Instance, total int, k *Connector) (string, error) {
+func (c *Cluster) addressOf(r Instance, total int, k *Connector) (string, error) {
 	o := c.options
 	template, ok := o.template, o.hasTemplate
 	switch {
@@ -387,7 +400,7 @@ func (c *Cluster) addressOf(ctx context.Context, r Instance, total int, k *Conne
 	case r.Endpoint != "":
 		return joinPort(r.Endpoint, k.port), nil
 	default:
-		if template, ok = c.derivedTemplate(ctx, k); !ok {
+		if template, ok = c.derivedTemplate(k); !ok {
 			if total == 1 {
 				return k.host.Addr, nil
 			}
@@ -407,25 +420,29 @@ func joinPort(host string, port uint16) string {
 
 // derivedTemplate makes the pattern from the endpoint of the DSN or from the
 // name that it is an alias of.
-func (c *Cluster) derivedTemplate(ctx context.Context, k *Connector) (HostTemplate, bool) {
-	if t := c.derived.Load(); t != nil {
-		return *t, true
-	}
-	pattern := k.endpoint.InstanceTemplate()
-	if pattern == "" && k.endpoint.Kind == EndpointOther {
-		ctx, cancel := context.WithTimeout(ctx, c.options.queryTimeout)
-		defer cancel()
-		if name, err := k.cname(ctx, k.endpoint.Host); err == nil {
-			pattern = ParseEndpoint(name).InstanceTemplate()
-		}
-	}
+func (c *Cluster) derivedTemplate(k *Connector) (HostTemplate, bool) {
+	pattern := k.Endpoint().InstanceTemplate()
 	if pattern == "" {
 		return HostTemplate{}, false
 	}
 	t, err := ParseHostTemplate(pattern)
-	if err != nil {
-		return HostTemplate{}, false
+	return t, err == nil
+}
+
+// resolveAlias finds out whether the DSN's name stands for an RDS endpoint. A
+// name that does not is used as it is.
+func (k *Connector) resolveAlias(ctx context.Context) {
+	if k.endpoint.Kind != EndpointOther || k.alias.Load() != nil {
+		return
 	}
-	c.derived.Store(&t)
-	return t, true
+	ctx, cancel := context.WithTimeout(ctx, k.cluster.options.queryTimeout)
+	defer cancel()
+	name, err := k.cname(ctx, k.endpoint.Host)
+	if err != nil {
+		k.log.Debug("the name is no alias", "host", k.endpoint.Host, "error", err)
+		return
+	}
+	if e := ParseEndpoint(name); e.IsRDS() {
+		k.alias.Store(&e)
+	}
 }

@@ -279,7 +279,8 @@ func (m *monitor) firstLook(ctx context.Context, k *Connector) error {
 		})
 		return nil
 	}
-	hosts, err := c.hostsOf(ctx, o.instances, k)
+	k.resolveAlias(ctx)
+	hosts, err := c.hostsOf(o.instances, k)
 	if err != nil {
 		return err
 	}
@@ -421,7 +422,7 @@ func (m *monitor) handle(ctx context.Context, r report) {
 	case m.searching:
 		m.hint(r)
 		m.learn(ctx, r)
-		m.checkStable(ctx, r)
+		m.checkStable(r)
 	case writerOf(r.instances) == m.writer:
 		m.drop(r.host.ID) // it knows the present writer: no need to watch it
 	}
@@ -434,7 +435,7 @@ func (m *monitor) confirmed(ctx context.Context, r report) {
 	if !r.start.After(old.SeenAt) && old.Verified && m.writer != r.host.ID && !m.searching {
 		return // an older answer than the one we believe
 	}
-	hosts, err := c.hostsOf(ctx, r.instances, r.source)
+	hosts, err := c.hostsOf(r.instances, r.source)
 	if err != nil {
 		c.log.Warn("topology is unusable", "host", r.host.ID, "error", err)
 		return
@@ -501,7 +502,7 @@ func (m *monitor) learn(ctx context.Context, r report) {
 	if len(r.instances) == 0 {
 		return
 	}
-	hosts, err := m.cluster.hostsOf(ctx, r.instances, r.source)
+	hosts, err := m.cluster.hostsOf(r.instances, r.source)
 	if err != nil {
 		return
 	}
@@ -516,7 +517,7 @@ func (m *monitor) learn(ctx context.Context, r report) {
 
 // checkStable lets waiters go when everybody who answers has agreed for long on
 // a writer that cannot be reached from here. They will find out for themselves.
-func (m *monitor) checkStable(ctx context.Context, r report) {
+func (m *monitor) checkStable(r report) {
 	if len(r.instances) == 0 {
 		return
 	}
@@ -529,7 +530,7 @@ func (m *monitor) checkStable(ctx context.Context, r report) {
 		return
 	}
 	m.agreedSince = time.Now()
-	hosts, err := m.cluster.hostsOf(ctx, r.instances, r.source)
+	hosts, err := m.cluster.hostsOf(r.instances, r.source)
 	if err != nil {
 		return
 	}

@@ -1,0 +1,79 @@
+package core
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// maxTxRetries bounds how often RunTx starts over: a unit of work that failed ten
+// times for reasons that were each gone at once has another problem.
+const maxTxRetries = 9
+
+// RunTx runs fn inside a transaction and commits it, starting over when that is
+// safe: the connection was lost before the commit was sent, the server chose the
+// transaction as the victim of a deadlock or a serialization conflict (SQLSTATE
+// 40001, 40P01), or nothing was sent at all. fn must have no effects of its own
+// outside the transaction, or bear their repetition; it must return the errors it
+// gets from tx, wrapped or not.
+//
+// RunTx does not start over when the outcome of the commit is unknown: the error
+// then matches ErrOutcomeUnknown, and whether the work was done must be found out
+// by looking. It ends with ctx, and after ten attempts.
+func RunTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql.Tx) error) error {
+	pause := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(10*time.Millisecond),
+		backoff.WithMaxInterval(time.Second),
+		backoff.WithMaxElapsedTime(0),
+	)
+	return backoff.Retry(func() error {
+		err := runTxOnce(ctx, db, opts, fn)
+		if err != nil && !SafeToRepeat(err) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}, backoff.WithContext(backoff.WithMaxRetries(pause, maxTxRetries), ctx))
+}
+
+func runTxOnce(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql.Tx) error) (err error) {
+	tx, err := db.BeginTx(ctx, opts)
+	if err != nil {
+		return err
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			_ = tx.Rollback() // also when fn panics; the error that led here matters
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	committed = true
+	return tx.Commit()
+}
+
+// SafeToRepeat tells that err is temporary and that the unit of work it ended
+// certainly had no effect, so that running all of it again is right. For a single
+// statement outside a transaction the statement is the unit of work.
+func SafeToRepeat(err error) bool {
+	if errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrFailoverFailed) {
+		return false
+	}
+	if errors.Is(err, ErrFailover) || errors.Is(err, driver.ErrBadConn) {
+		return true
+	}
+	var e *Error
+	if errors.As(err, &e) && e.Op != OpConnect && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return e.Outcome != OutcomeUnknown
+	}
+	var state interface{ SQLState() string }
+	if errors.As(err, &state) {
+		return state.SQLState() == "40001" || state.SQLState() == "40P01"
+	}
+	return false
+}

@@ -1,0 +1,209 @@
+package pgdriver
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql/driver"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// engine opens pgx connections for one handle.
+type engine struct {
+	base      *pgx.ConnConfig // of the application's connections; never modified
+	monitor   *pgx.ConnConfig // of our own
+	onConnect func(context.Context, *pgx.Conn) error
+	pinned    core.Dialect // wrapper_dialect
+	log       *slog.Logger
+
+	mu    sync.Mutex                  // guards hosts
+	hosts map[hostKey]*pgx.ConnConfig // one per instance of the cluster; read-only once there
+}
+
+type hostKey struct {
+	addr    string
+	monitor bool
+}
+
+func newEngine(cfg *pgx.ConnConfig, settings core.Settings, o options) (*engine, error) {
+	e := &engine{base: cfg, onConnect: o.onConnect, log: o.log, hosts: map[hostKey]*pgx.ConnConfig{}}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if code := settings.String("wrapper_dialect"); code != "" {
+		if e.pinned = dialectByCode(code); e.pinned == nil {
+			return nil, fmt.Errorf("%w: wrapper_dialect=%q: want one of %s", core.ErrConfig, code, strings.Join(dialectCodes(), ", "))
+		}
+	}
+	var err error
+	e.monitor, err = monitorConfig(cfg, settings.Prefixed("topology-monitoring-"))
+	return e, err
+}
+
+// monitorConfig is the configuration of our own connections: no hooks of the
+// application, none of its session settings, no choice of hosts by role.
+func monitorConfig(cfg *pgx.ConnConfig, overrides map[string]string) (*pgx.ConnConfig, error) {
+	m := cfg.Copy()
+	m.Tracer = nil
+	m.ValidateConnect = nil
+	m.AfterConnect = nil
+	m.OnNotice = nil
+	m.OnNotification = nil
+	m.OnPgError = nil
+	name := m.RuntimeParams["application_name"]
+	if name == "" {
+		name = "awsdb"
+	}
+	// The topology's times are read in ISO format, whatever the server's default.
+	m.RuntimeParams = map[string]string{"application_name": name + "-topology", "datestyle": "ISO"}
+	for _, key := range slices.Sorted(maps.Keys(overrides)) {
+		value := overrides[key]
+		switch key {
+		case "user":
+			m.User = value
+		case "password":
+			m.Password = value
+		case "database", "dbname":
+			m.Database = value
+		case "connect_timeout":
+			seconds, err := strconv.ParseFloat(value, 64)
+			if err != nil || seconds < 0 {
+				return nil, fmt.Errorf("%w: topology-monitoring-connect_timeout=%q: want a number of seconds", core.ErrConfig, value)
+			}
+			m.ConnectTimeout = time.Duration(seconds * float64(time.Second))
+		case "host", "port", "sslmode", "target_session_attrs":
+			return nil, fmt.Errorf("%w: topology-monitoring-%s cannot be set: monitoring connections go to the same hosts in the same way", core.ErrConfig, key)
+		default:
+			m.RuntimeParams[key] = value
+		}
+	}
+	return m, nil
+}
+
+// Open implements core.Engine.
+func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Link, error) {
+	cfg := *e.forTarget(t)
+	if t.User != "" {
+		cfg.User, cfg.Password = t.User, string(t.Password)
+	}
+	var last *core.Link
+	opened := false
+	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := t.Dial(ctx, network, addr)
+		if l, ok := conn.(*core.Link); ok && !opened {
+			last = l
+		}
+		return conn, err
+	}
+	dc, err := stdlib.GetConnector(cfg, stdlib.OptionShouldPing(neverPing)).Connect(ctx)
+	opened = true
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &conn{std: dc.(*stdlib.Conn)}
+	link := linkUnder(c.Conn().PgConn().Conn())
+	if link == nil {
+		link = last
+	}
+	if !t.Monitor && e.onConnect != nil {
+		if err := e.onConnect(ctx, c.Conn()); err != nil {
+			_ = c.Close() // the hook's error is what matters
+			return nil, nil, fmt.Errorf("on-connect hook: %w", err)
+		}
+	}
+	return c, link, nil
+}
+
+// neverPing: core looks at the socket of a connection that has idled, which
+// tells the same without a round trip.
+func neverPing(context.Context, stdlib.ShouldPingParams) bool { return false }
+
+// linkUnder finds our socket under TLS and whatever else has a NetConn method.
+func linkUnder(c net.Conn) *core.Link {
+	for {
+		if l, ok := c.(*core.Link); ok {
+			return l
+		}
+		inner, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil
+		}
+		c = inner.NetConn()
+	}
+}
+
+// forTarget returns the configuration for one host.
+func (e *engine) forTarget(t core.Target) *pgx.ConnConfig {
+	base := e.base
+	if t.Monitor {
+		base = e.monitor
+	}
+	host, port, err := core.SplitHostPort(t.Host.Addr)
+	if err != nil {
+		return base // the DSN's own address; pgx will say what is wrong with it
+	}
+	if !t.Monitor && strings.EqualFold(host, base.Host) && (port == 0 || port == base.Port) {
+		return base
+	}
+	key := hostKey{t.Host.Addr, t.Monitor}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	cfg := e.hosts[key]
+	if cfg == nil {
+		cfg = forHost(base, host, port)
+		e.hosts[key] = cfg
+	}
+	return cfg
+}
+
+// forHost copies base for another host: same TLS choices, with the server name
+// that belongs to the host dialled.
+func forHost(base *pgx.ConnConfig, host string, port uint16) *pgx.ConnConfig {
+	cfg := base.Copy()
+	if port == 0 {
+		port = base.Port
+	}
+	cfg.Host, cfg.Port = host, port
+	cfg.TLSConfig = tlsFor(base.TLSConfig, base.Host, host)
+	cfg.Fallbacks = nil
+	for _, f := range base.Fallbacks {
+		if f.Host == base.Host && f.Port == base.Port {
+			cfg.Fallbacks = append(cfg.Fallbacks, &pgconn.FallbackConfig{Host: host, Port: port, TLSConfig: tlsFor(f.TLSConfig, base.Host, host)})
+		}
+	}
+	return cfg
+}
+
+// tlsFor replaces the server name that pgx took from the DSN's host. A name that
+// the application has set otherwise stays.
+func tlsFor(c *tls.Config, from, to string) *tls.Config {
+	if c == nil || !strings.EqualFold(c.ServerName, from) {
+		return c
+	}
+	c = c.Clone()
+	c.ServerName = to
+	return c
+}
+
+// Detect implements core.Engine.
+func (e *engine) Detect(ctx context.Context, n core.Native, endpoint core.Endpoint) (core.Dialect, error) {
+	if e.pinned != nil {
+		return e.pinned, nil
+	}
+	return detect(ctx, n, endpoint, e.log)
+}
+
+var _ driver.Conn = (*conn)(nil)

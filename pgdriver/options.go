@@ -1,0 +1,133 @@
+package pgdriver
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// Option changes what NewConnector builds.
+type Option func(*options)
+
+type options struct {
+	params    map[string]string
+	plugins   []core.Plugin
+	log       *slog.Logger
+	dial      core.DialFunc
+	resolver  Resolver
+	onConnect func(context.Context, *pgx.Conn) error
+}
+
+// Resolver looks host names up; *net.Resolver is one. If it also has
+// LookupCNAME(ctx, host) (string, error), that is used to find out which
+// cluster endpoint a company's own name stands for.
+type Resolver interface {
+	LookupHost(ctx context.Context, host string) (addrs []string, err error)
+}
+
+// WithParams adds parameters as they could stand in the connection string. They
+// override those of the configuration.
+func WithParams(params map[string]string) Option {
+	return func(o *options) { o.params = maps.Clone(params) }
+}
+
+// WithPlugins runs exactly these plugins, outermost first, instead of those that
+// the parameter plugins and the registry choose. Without an argument no plugin
+// runs.
+func WithPlugins(plugins ...core.Plugin) Option {
+	return func(o *options) { o.plugins = append([]core.Plugin{}, plugins...) }
+}
+
+// WithLogger gets state changes (topology, hosts going down, failovers), at
+// level Info or above, and nothing while all is well. Default: nothing.
+func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log } }
+
+// WithDialer opens the sockets instead of the configuration's DialFunc.
+func WithDialer(dial core.DialFunc) Option { return func(o *options) { o.dial = dial } }
+
+// WithResolver looks names up instead of the configuration's LookupFunc.
+func WithResolver(r Resolver) Option { return func(o *options) { o.resolver = r } }
+
+// WithOnConnect runs hook on every new connection of the application, also those
+// opened after a failover, before anybody uses it: the place for type
+// registration and session settings. An error closes the connection and fails
+// the connect. It does not run on awsdb's own monitoring connections.
+func WithOnConnect(hook func(context.Context, *pgx.Conn) error) Option {
+	return func(o *options) { o.onConnect = hook }
+}
+
+// NewConnector returns a Connector, for sql.OpenDB, that connects as cfg says.
+// cfg must come from pgx.ParseConfig; awsdb's parameters among its RuntimeParams
+// are recognised as in a connection string. cfg is copied. All mistakes are
+// reported in one error matching core.ErrConfig.
+func NewConnector(cfg *pgx.ConnConfig, opts ...Option) (driver.Connector, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if cfg == nil {
+		return nil, fmt.Errorf("%w: NewConnector needs a configuration from pgx.ParseConfig", core.ErrConfig)
+	}
+	cfg = cfg.Copy()
+	keys := maps.Clone(cfg.RuntimeParams)
+	if keys == nil {
+		keys = map[string]string{}
+	}
+	maps.Copy(keys, o.params)
+	settings, err := core.TakeSettings(keys)
+	cfg.RuntimeParams = keys
+	if err != nil {
+		return nil, err
+	}
+	return newConnector(cfg, settings, o)
+}
+
+func newConnector(cfg *pgx.ConnConfig, settings core.Settings, o options) (driver.Connector, error) {
+	if o.dial != nil {
+		cfg.DialFunc = pgconn.DialFunc(o.dial)
+	}
+	var cname func(ctx context.Context, host string) (string, error)
+	if o.resolver != nil {
+		cfg.LookupFunc = o.resolver.LookupHost
+		if r, ok := o.resolver.(interface {
+			LookupCNAME(ctx context.Context, host string) (string, error)
+		}); ok {
+			cname = r.LookupCNAME
+		} else {
+			cname = noCNAME
+		}
+	}
+	e, err := newEngine(cfg, settings, o)
+	if err != nil {
+		return nil, err
+	}
+	k, err := core.NewConnector(core.Config{
+		Engine:      e,
+		Family:      "postgresql",
+		Driver:      Driver{},
+		Addr:        net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))),
+		Settings:    settings,
+		Plugins:     o.plugins,
+		Log:         o.log,
+		Dial:        core.DialFunc(cfg.DialFunc),
+		LookupCNAME: cname,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+func noCNAME(context.Context, string) (string, error) {
+	return "", errors.New("the resolver has no LookupCNAME")
+}
