@@ -35,7 +35,8 @@ type Cluster struct {
 	connectors []*Connector
 	links      map[*Link]struct{}
 	down       map[string]downMark
-	idleSince  time.Time // when the last user Link went
+	inUse      int       // Links of applications
+	idleSince  time.Time // when the last of them went
 	closed     bool
 }
 
@@ -73,6 +74,8 @@ func newCluster(options clusterOptions, log *slog.Logger) *Cluster {
 		options: options,
 		links:   map[*Link]struct{}{},
 		down:    map[string]downMark{},
+		// A handle that has never connected is as idle as one that has stopped.
+		idleSince: time.Now(),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background()) //nolint:gosec // cancelled by close
 	c.topology.Store(unpublished())
@@ -156,6 +159,10 @@ func (c *Cluster) MarkUp(host string) {
 func (c *Cluster) Down(host string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.downLocked(host)
+}
+
+func (c *Cluster) downLocked(host string) error {
 	mark, ok := c.down[host]
 	if !ok {
 		return nil
@@ -183,15 +190,10 @@ func (c *Cluster) dial(ctx context.Context, t Target, o dialOptions, network, ad
 		name = strings.ToLower(t.Host.Addr)
 	}
 	l.host.Store(&name)
-	if !t.Monitor {
-		if cause := c.Down(name); cause != nil {
-			return nil, &LostError{Host: name, Aborted: true, Err: fmt.Errorf("host is down: %w", cause)}
-		}
-	}
 	ctx, l.cancel = context.WithCancelCause(ctx)
-	if !c.register(l) {
-		l.cancel(ErrClosed)
-		return nil, ErrClosed
+	if err := c.register(l); err != nil {
+		l.cancel(err)
+		return nil, err
 	}
 	l.readSince.Store(nanotime())
 	conn, err := o.dial(ctx, network, addr)
@@ -230,21 +232,29 @@ func (c *Cluster) keepAlive(conn net.Conn) {
 	}
 }
 
-func (c *Cluster) register(l *Link) bool {
+// register takes l into the books unless the handle is closed or the host down.
+func (c *Cluster) register(l *Link) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || (l.owner != nil && l.owner.closed.Load()) {
-		return false
+		return ErrClosed
+	}
+	if l.owner != nil {
+		if cause := c.downLocked(l.Host()); cause != nil {
+			return &LostError{Host: l.Host(), Aborted: true, Err: fmt.Errorf("host is down: %w", cause)}
+		}
+		c.inUse++
 	}
 	c.links[l] = struct{}{}
-	return true
+	return nil
 }
 
 func (c *Cluster) unregister(l *Link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.links, l)
-	if len(c.links) == 0 {
+	if l.owner != nil {
+		c.inUse--
 		c.idleSince = time.Now()
 	}
 }
@@ -253,13 +263,8 @@ func (c *Cluster) unregister(l *Link) {
 func (c *Cluster) idleFor() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for l := range c.links {
-		if l.owner != nil {
-			return 0
-		}
-	}
-	if c.idleSince.IsZero() {
-		c.idleSince = time.Now()
+	if c.inUse > 0 {
+		return 0
 	}
 	return time.Since(c.idleSince)
 }
@@ -273,7 +278,7 @@ func (c *Cluster) publish(t Topology) *Topology {
 	t.changed = make(chan struct{})
 	c.topology.Store(&t)
 	close(old.changed)
-	if t.Verified && !old.sameHosts(t.Hosts) {
+	if t.Verified && !(old.Verified && old.sameHosts(t.Hosts)) {
 		c.condemn(&t)
 	}
 	return &t

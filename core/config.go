@@ -161,7 +161,7 @@ func suspicious(key string, index map[string]takenParam) error {
 	}
 	best, distance := "", 3
 	for folded, p := range index {
-		if d := editDistance(fold(key), folded, distance); d < distance || (d == distance && best != "" && p.Name < best) {
+		if d := editDistance(fold(key), folded, distance+1); d < distance || (d == distance && best != "" && p.Name < best) {
 			best, distance = p.Name, d
 		}
 	}
@@ -250,14 +250,29 @@ func (r *registry) choose(s Settings) ([]Info, []error) {
 		if !chosen[i.Code] {
 			continue
 		}
-		for _, other := range i.Conflicts {
-			if o, ok := r.lookup(other); ok && chosen[o.Code] && i.Code < o.Code {
-				problems = append(problems, fmt.Errorf("plugins %s and %s cannot run together: keep one", i.Code, o.Code))
-			}
-		}
 		infos = append(infos, i)
 	}
-	return infos, problems
+	return infos, append(problems, r.conflicts(infos)...)
+}
+
+// conflicts reports each pair of plugins of which at least one cannot bear the
+// other.
+func (r *registry) conflicts(infos []Info) []error {
+	excludes := func(a, b Info) bool {
+		return slices.ContainsFunc(a.Conflicts, func(code string) bool {
+			o, ok := r.lookup(code)
+			return ok && o.Code == b.Code
+		})
+	}
+	var problems []error
+	for n, a := range infos {
+		for _, b := range infos[n+1:] {
+			if excludes(a, b) || excludes(b, a) {
+				problems = append(problems, fmt.Errorf("plugins %s and %s cannot run together: keep one", a.Code, b.Code))
+			}
+		}
+	}
+	return problems
 }
 
 func (r *registry) listCodes() string {

@@ -24,6 +24,8 @@ type Conn struct {
 	identity   Identity // what the server said when the connection was opened
 	identified bool
 
+	unused []driver.Stmt // closed by database/sql, not yet by us
+
 	// A transaction, from BeginTx to Commit or Rollback.
 	tx       driver.Tx
 	txCtx    context.Context // of BeginTx: Commit and Rollback get none
@@ -202,6 +204,9 @@ func (c *Conn) ResetSession(ctx context.Context) error {
 		}
 	}
 	if c.Native.ResetSession(ctx) != nil {
+		return driver.ErrBadConn
+	}
+	if len(c.unused) > 0 && c.closeUnused(ctx) != nil {
 		return driver.ErrBadConn
 	}
 	return nil

@@ -108,7 +108,9 @@ func NewConnector(cfg Config) (*Connector, error) {
 	if k.cname == nil {
 		k.cname = net.DefaultResolver.LookupCNAME
 	}
-	k.cluster = join(k, shareKey{cfg.Family, cfg.Settings.String("cluster_id")}, options, k.log)
+	if k.cluster, err = join(k, shareKey{cfg.Family, cfg.Settings.String("cluster_id")}, options, k.log); err != nil {
+		return nil, err
+	}
 	k.ctx, k.cancel = context.WithCancelCause(k.cluster.ctx)
 	k.chain = k.compile(running)
 	return k, nil
@@ -437,7 +439,7 @@ func (k *Connector) resolveAlias(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.cluster.options.queryTimeout)
 	defer cancel()
-	name, err := k.cname(ctx, k.endpoint.Host)
+	name, err := k.lookupCNAME(ctx)
 	if err != nil {
 		k.log.Debug("the name is no alias", "host", k.endpoint.Host, "error", err)
 		return
@@ -445,4 +447,14 @@ func (k *Connector) resolveAlias(ctx context.Context) {
 	if e := ParseEndpoint(name); e.IsRDS() {
 		k.alias.Store(&e)
 	}
+}
+
+// lookupCNAME survives a panic of the application's resolver: the monitor calls it.
+func (k *Connector) lookupCNAME(ctx context.Context) (name string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in LookupCNAME: %v", p)
+		}
+	}()
+	return k.cname(ctx, k.endpoint.Host)
 }

@@ -209,12 +209,11 @@ func ClassOf(err error) Class {
 	if errors.Is(err, ErrUnsupported) {
 		return ClassNotSupported
 	}
-	var e *Error
-	if errors.As(err, &e) {
-		return ClassOperational
-	}
 	if errors.Is(err, ErrConfig) || errors.Is(err, ErrClosed) {
 		return ClassDatabase
+	}
+	if errors.As(err, new(*Error)) {
+		return ClassOperational
 	}
 	return ClassNone
 }

@@ -54,7 +54,7 @@ type monitor struct {
 
 	// The rest belongs to the run goroutine.
 	watchers    map[string]*watcher
-	writer      string // ID of the watched, verified writer; "" while searching for the first
+	writer      string // ID of the writer that was verified last; "" before the first
 	searching   bool
 	settleUntil time.Time
 	demoted     map[string]time.Time // replaced writers not heard of since, and when they were replaced
@@ -168,7 +168,6 @@ func (m *monitor) ensureRunning() {
 }
 
 func (m *monitor) run(ctx context.Context) {
-	defer m.dropAll()
 	if m.cluster.followed() {
 		m.search(ctx, "the cluster is used again")
 	}
@@ -177,6 +176,7 @@ func (m *monitor) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			m.dropAll()
 			m.finishAttempt(ErrClosed)
 			return
 		case r := <-m.reports:
@@ -440,8 +440,8 @@ func (m *monitor) confirmed(ctx context.Context, r report) {
 		c.log.Warn("topology is unusable", "host", r.host.ID, "error", err)
 		return
 	}
-	previous, known := old.Writer()
-	replaced := known && old.Verified && previous.ID != r.host.ID
+	previous := m.writer
+	replaced := previous != "" && previous != r.host.ID
 	if replaced {
 		m.settleUntil = time.Now().Add(settleFor)
 	}
@@ -457,7 +457,7 @@ func (m *monitor) confirmed(ctx context.Context, r report) {
 		for _, h := range hosts {
 			m.watch(ctx, h)
 		}
-		m.demote(previous.ID)
+		m.demote(previous)
 	}
 	m.setPace()
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -71,15 +72,38 @@ func (r *registry) register(i Info) {
 	if r.infos == nil {
 		r.infos, r.codes = map[string]Info{}, map[string]string{}
 	}
+	r.checkParams(i)
 	for _, code := range append([]string{i.Code}, i.Aliases...) {
 		if other, taken := r.codes[fold(code)]; taken {
 			panic(fmt.Sprintf("core: plugin code %q of %q is already registered by %q", code, i.Code, other))
 		}
-	}
-	for _, code := range append([]string{i.Code}, i.Aliases...) {
 		r.codes[fold(code)] = i.Code
 	}
 	r.infos[i.Code] = i
+}
+
+// checkParams panics when a default cannot be parsed, or when the same parameter
+// is declared by others in another way: such a binary must not start.
+func (r *registry) checkParams(i Info) {
+	declared := map[string]Param{}
+	for _, p := range coreParams {
+		declared[fold(p.Name)] = p
+	}
+	for _, other := range r.infos {
+		for _, p := range other.Params {
+			declared[fold(p.Name)] = p
+		}
+	}
+	for _, p := range i.Params {
+		if p.Default != "" {
+			if _, err := p.parse(p.Name, p.Default, p.Unit); err != nil {
+				panic(fmt.Sprintf("core: plugin %q: default of a parameter: %v", i.Code, err))
+			}
+		}
+		if other, ok := declared[fold(p.Name)]; ok && !reflect.DeepEqual(p, other) {
+			panic(fmt.Sprintf("core: plugin %q declares parameter %s in another way than others do", i.Code, p.Name))
+		}
+	}
 }
 
 func (r *registry) all() []Info {

@@ -1,7 +1,9 @@
 package core
 
 import (
+	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 )
 
@@ -21,7 +23,7 @@ var clusters struct {
 
 // join puts a Connector into its Cluster: the one that already has its
 // cluster_id, or a new one.
-func join(k *Connector, key shareKey, options clusterOptions, log *slog.Logger) *Cluster {
+func join(k *Connector, key shareKey, options clusterOptions, log *slog.Logger) (*Cluster, error) {
 	clusters.mu.Lock()
 	defer clusters.mu.Unlock()
 	if clusters.open == nil {
@@ -29,6 +31,9 @@ func join(k *Connector, key shareKey, options clusterOptions, log *slog.Logger) 
 		clusters.shared = map[shareKey]*Cluster{}
 	}
 	c := clusters.shared[key]
+	if c != nil && key.id != "" && !reflect.DeepEqual(c.options, options) {
+		return nil, fmt.Errorf("%w: another handle with cluster_id=%q has other topology, dialect, host pattern or tcp_ parameters: make them equal", ErrConfig, key.id)
+	}
 	if key.id == "" || c == nil {
 		c = newCluster(options, log)
 		clusters.open[c] = struct{}{}
@@ -40,7 +45,7 @@ func join(k *Connector, key shareKey, options clusterOptions, log *slog.Logger) 
 	c.mu.Lock()
 	c.connectors = append(c.connectors, k)
 	c.mu.Unlock()
-	return c
+	return c, nil
 }
 
 // leave takes a Connector out; the last one closes the Cluster.

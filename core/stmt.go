@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 )
 
 // stmt is a prepared statement of a Conn.
@@ -41,6 +42,27 @@ type checkingStmt struct {
 type convertingStmt struct {
 	checkingStmt
 	driver.ColumnConverter //nolint:staticcheck // deprecated, but go-sql-driver has it
+}
+
+// Close implements driver.Stmt. Telling the server is put off until the connection
+// is taken from the pool again: database/sql closes statements with the lock of
+// the whole pool held, and one host that does not answer would stop everybody.
+func (s *stmt) Close() error {
+	s.conn.unused = append(s.conn.unused, s.Stmt)
+	return nil
+}
+
+// closeUnused closes the statements that were put off, within ctx.
+func (c *Conn) closeUnused(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { c.link.Abort(context.Cause(ctx)) }) // driver.Stmt.Close takes no context
+	defer stop()
+	var errs []error
+	for _, s := range c.unused {
+		errs = append(errs, s.Close())
+	}
+	clear(c.unused)
+	c.unused = c.unused[:0]
+	return errors.Join(errs...)
 }
 
 // ExecContext implements driver.StmtExecContext.

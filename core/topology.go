@@ -90,8 +90,8 @@ type Instance struct {
 const staleAfter = 5 * time.Minute
 
 // currentInstances drops rows of instances that are gone, keeps the newest row
-// of each name and the newest of several writers (after a failover the old
-// writer's mark may linger).
+// of each name and the newest of several writers' marks (after a failover the old
+// one may linger).
 func currentInstances(rows []Instance) []Instance {
 	newest := map[string]Instance{}
 	for _, r := range rows {
@@ -114,9 +114,7 @@ func currentInstances(rows []Instance) []Instance {
 	}
 	current := make([]Instance, 0, len(newest))
 	for key, r := range newest {
-		if r.Writer && key != writer {
-			continue
-		}
+		r.Writer = key == writer // a lingering mark makes no second writer
 		current = append(current, r)
 	}
 	slices.SortFunc(current, func(a, b Instance) int { return strings.Compare(a.ID, b.ID) })

@@ -1,5 +1,7 @@
 package core
 
+import "errors"
+
 // connTx is the driver.Tx of a Conn: the Conn itself under another name, so that
 // a transaction costs no allocation.
 type connTx Conn
@@ -13,8 +15,8 @@ func (t *connTx) Commit() error {
 	}
 	call := Call{Op: OpCommit}
 	ctx, err := c.begin(c.txCtx, call)
-	if err != nil {
-		return err
+	if err != nil { // a gate refused: for database/sql the transaction is over all the same
+		return errors.Join(err, t.Rollback())
 	}
 	sent := c.link.Written()
 	err = c.end(ctx, call, sent, c.tx.Commit())

@@ -115,7 +115,7 @@ func newConnector(cfg *pgx.ConnConfig, settings core.Settings, o options) (drive
 		Engine:      e,
 		Family:      "postgresql",
 		Driver:      Driver{},
-		Addr:        net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))),
+		Addr:        address(cfg),
 		Settings:    settings,
 		Plugins:     o.plugins,
 		Log:         o.log,
@@ -126,6 +126,14 @@ func newConnector(cfg *pgx.ConnConfig, settings core.Settings, o options) (drive
 		return nil, err
 	}
 	return k, nil
+}
+
+// address is where the DSN leads: "host:port", or the directory of a Unix socket.
+func address(cfg *pgx.ConnConfig) string {
+	if network, _ := pgconn.NetworkAddress(cfg.Host, cfg.Port); network == "unix" {
+		return cfg.Host
+	}
+	return net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))
 }
 
 func noCNAME(context.Context, string) (string, error) {

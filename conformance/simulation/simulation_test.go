@@ -1,0 +1,47 @@
+package simulation
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"testing/synctest"
+)
+
+var (
+	seeds = flag.Int("seeds", 20, "number of seeds to simulate")
+	seed  = flag.Int64("seed", -1, "simulate this seed only, with a trace")
+	first = flag.Int("first", 0, "first seed")
+)
+
+// TestSimulation covers, for each seed, B01, B07–B09, B17–B20, B25, B32–B36,
+// B43–B55, B57, B62, B63, B66, B68, B77, B95 and B104.
+func TestSimulation(t *testing.T) {
+	if *seed >= 0 {
+		simulate(t, uint64(*seed), t.Logf)
+		return
+	}
+	var total Result
+	for s := range *seeds {
+		r := simulate(t, uint64(*first+s), nil)
+		total.Acked += r.Acked
+		total.Repeated += r.Repeated
+		total.Unknown += r.Unknown
+		total.Failed += r.Failed
+		total.Faults += r.Faults
+	}
+	t.Logf("%d seeds: %d faults; %d writes acknowledged, %d repeated, %d of unknown outcome, %d failed",
+		*seeds, total.Faults, total.Acked, total.Repeated, total.Unknown, total.Failed)
+	if total.Acked == 0 {
+		t.Error("no write was ever acknowledged: the simulation proves nothing")
+	}
+}
+
+func simulate(t *testing.T, seed uint64, trace func(string, ...any)) Result {
+	t.Helper()
+	var r Result
+	synctest.Test(t, func(t *testing.T) { r = Run(seed, trace) })
+	for _, p := range r.Problems {
+		t.Error(fmt.Sprintf("seed %d (go test ./simulation -run TestSimulation -seed %d -v): ", seed, seed) + p)
+	}
+	return r
+}

@@ -1,0 +1,250 @@
+package lab
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/awsdb/awsdb/lab/internal/pgserver"
+)
+
+// port is the one every instance pretends to listen on.
+const port = 5432
+
+// Cluster is a running cluster. All methods are safe for concurrent use.
+type Cluster struct {
+	options   Options
+	store     *pgserver.Store
+	authority *authority // nil without TLS
+	transport transport
+
+	life       context.Context // ends with Close
+	end        context.CancelFunc
+	goroutines sync.WaitGroup
+
+	mu         sync.Mutex // guards the rest; never held while waiting
+	closed     bool
+	instances  []*Instance // in the order they were added
+	added      map[string]int
+	promotions []promotion // who is and was the writer, the present one last
+	zone       zone
+}
+
+// Start starts a cluster. Close it when done.
+func Start(o Options) (*Cluster, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{options: o, store: pgserver.NewStore(), added: map[string]int{}, zone: newZone()}
+	c.life, c.end = context.WithCancel(context.Background())
+	c.transport = loopback{}
+	if o.Network == Memory {
+		c.transport = memory{latency: o.Latency}
+	}
+	if o.TLS != TLSOff {
+		if c.authority, err = newAuthority(); err != nil {
+			c.end()
+			return nil, err
+		}
+	}
+	if err := c.populate(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// populate adds the endpoints and instances the options ask for.
+func (c *Cluster) populate() error {
+	for _, region := range c.regions() {
+		c.zone.endpoints[c.name("cluster", region)] = endpoint{kind: writerEndpoint, region: region}
+		c.zone.endpoints[c.name("cluster-ro", region)] = endpoint{kind: readerEndpoint, region: region}
+	}
+	if name := c.GlobalEndpoint(); name != "" {
+		c.zone.endpoints[name] = endpoint{kind: globalEndpoint}
+	}
+	for _, region := range c.regions() {
+		for n := range c.options.Instances {
+			id := fmt.Sprintf("%s-%d", c.regionName(region), n+1)
+			if _, err := c.add(id, region); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close ends the cluster: every connection, goroutine and socket of it. It may be called more than once.
+func (c *Cluster) Close() {
+	c.mu.Lock()
+	c.closed = true
+	instances := slices.Clone(c.instances)
+	c.mu.Unlock()
+	c.end()
+	for _, i := range instances {
+		i.close()
+	}
+	c.goroutines.Wait()
+	c.transport.settle()
+	if c.authority != nil {
+		c.authority.close()
+	}
+}
+
+// run starts a goroutine that Close awaits; false when the cluster is closed.
+func (c *Cluster) run(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.goroutines.Go(f)
+	return true
+}
+
+// domain labels: the account part is the same for all clusters of the lab.
+const account = "c9xyz0abcdef"
+
+func (c *Cluster) regions() []string {
+	return append([]string{c.options.Region}, c.options.SecondaryRegions...)
+}
+
+// regionName is the identifier of the regional cluster.
+func (c *Cluster) regionName(region string) string {
+	if region == c.options.Region {
+		return c.options.Name
+	}
+	return c.options.Name + "-" + region
+}
+
+// name is a cluster endpoint's DNS name.
+func (c *Cluster) name(marker, region string) string {
+	return fmt.Sprintf("%s.%s-%s.%s.rds.amazonaws.com", c.regionName(region), marker, account, region)
+}
+
+// Endpoint is the DNS name that follows the writer, "mydb.cluster-c9xyz0abcdef.us-east-1.rds.amazonaws.com".
+func (c *Cluster) Endpoint() string { return c.name("cluster", c.options.Region) }
+
+// ReaderEndpoint is the DNS name that rotates over the readers, or the writer when there is none.
+func (c *Cluster) ReaderEndpoint() string { return c.name("cluster-ro", c.options.Region) }
+
+// RegionEndpoint is the cluster endpoint of one region of a global database. It does not exist in DNS while the
+// writer is elsewhere.
+func (c *Cluster) RegionEndpoint(region string) string { return c.name("cluster", region) }
+
+// RegionReaderEndpoint is the reader endpoint of one region of a global database.
+func (c *Cluster) RegionReaderEndpoint(region string) string { return c.name("cluster-ro", region) }
+
+// GlobalEndpoint is the DNS name that follows the writer of a global database through the regions; "" for
+// other flavors.
+func (c *Cluster) GlobalEndpoint() string {
+	if c.options.Flavor != GlobalAuroraPG {
+		return ""
+	}
+	return fmt.Sprintf("%s.global-%s.global.rds.amazonaws.com", c.options.Name, account)
+}
+
+// InstancePattern is the template of the instances' names in the primary region,
+// "?.c9xyz0abcdef.us-east-1.rds.amazonaws.com".
+func (c *Cluster) InstancePattern() string { return c.instanceHost("?", c.options.Region) }
+
+func (c *Cluster) instanceHost(id, region string) string {
+	return fmt.Sprintf("%s.%s.%s.rds.amazonaws.com", id, account, region)
+}
+
+// URL is a connection URL for a host of the cluster, with user, password, database and what TLS needs. Each of
+// params is one "key=value", and replaces a parameter of that name.
+func (c *Cluster) URL(host string, params ...string) string {
+	o := c.options
+	values := url.Values{"sslmode": {"disable"}}
+	if c.authority != nil {
+		values.Set("sslmode", "verify-full")
+		values.Set("sslrootcert", c.authority.file)
+	}
+	for _, param := range params {
+		key, value, _ := strings.Cut(param, "=")
+		values.Set(key, value)
+	}
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(o.User, o.Password),
+		Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: "/" + o.Database, RawQuery: values.Encode(),
+	}
+	return u.String()
+}
+
+// RootCAs is the authority that signed the instances' certificates; nil without TLS. The certificates begin at
+// the time of Start, which in a testing/synctest bubble is the year 2000.
+func (c *Cluster) RootCAs() *x509.CertPool {
+	if c.authority == nil {
+		return nil
+	}
+	return c.authority.pool()
+}
+
+// CAFile is RootCAs as a PEM file, for sslrootcert; Close removes it. "" without TLS.
+func (c *Cluster) CAFile() string {
+	if c.authority == nil {
+		return ""
+	}
+	return c.authority.file
+}
+
+// Instances are all instances in the order they were added.
+func (c *Cluster) Instances() []*Instance {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.instances)
+}
+
+// Instance is the instance with the given identifier, or nil.
+func (c *Cluster) Instance(id string) *Instance {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.instance(id)
+}
+
+func (c *Cluster) instance(id string) *Instance {
+	for _, i := range c.instances {
+		if i.id == id {
+			return i
+		}
+	}
+	return nil
+}
+
+// Writer is the instance that accepts writes, whether or not it is up.
+func (c *Cluster) Writer() *Instance {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.instance(c.writer())
+}
+
+// Readers are all other instances.
+func (c *Cluster) Readers() []*Instance {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	writer := c.writer()
+	return slices.DeleteFunc(slices.Clone(c.instances), func(i *Instance) bool { return i.id == writer })
+}
+
+// Rows are the committed rows of a table, in the order they were inserted, and nil for an unknown table. Values
+// are nil, bool, int64, float64, string (also for numeric, uuid and jsonb), []byte or time.Time.
+func (c *Cluster) Rows(table string) [][]any { return c.store.Rows(table) }
+
+// writer is the identifier of the present writer. The caller holds mu.
+func (c *Cluster) writer() string { return c.promotions[len(c.promotions)-1].id }
+
+// promotion is one change of the writer.
+type promotion struct {
+	id       string
+	statusAt time.Time // when the other instances' status shows it
+	dnsAt    time.Time // when DNS shows it
+}

@@ -1,0 +1,48 @@
+// Package lab runs an Aurora-like database cluster inside one process, for tests, demonstrations and benchmarks
+// of programs that use one: what net/http/httptest is to a web server.
+//
+//	cluster, err := lab.Start(lab.Options{})
+//	if err != nil { ... }
+//	defer cluster.Close()
+//
+//	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
+//	if err != nil { ... }
+//	cfg.DialFunc, cfg.LookupFunc = cluster.DialContext, cluster.LookupHost
+//	db := stdlib.OpenDB(*cfg)
+//
+// A [Cluster] has a writer and readers that share their storage, speak the PostgreSQL protocol to unmodified
+// drivers, and know the functions by which a client finds out what Aurora it talks to. It has a DNS of its own,
+// [Cluster.LookupHost], with names as AWS gives them, and a network of its own, [Cluster.DialContext], which
+// leads nowhere else: the names and addresses are made up, nothing needs to be configured, and several clusters
+// live side by side. The SQL is a part of PostgreSQL's, good for tests; what is not understood fails as in
+// PostgreSQL.
+//
+// # Control plane
+//
+// [Cluster.Promote] makes another instance the writer. From that instant the old one accepts no write, not even
+// a commit. What is slow on AWS can be slow here: how long DNS and the status functions of the other instances
+// go on showing the old writer is up to [PromoteOptions]. [Cluster.Failover] does the whole: fault, pause,
+// promotion, restart as a reader. [Cluster.SetDNS], [Cluster.FlapDNS] and [Cluster.FailDNS] make DNS worse.
+//
+// # Faults
+//
+// Each [Instance] can [Instance.Crash], and says so by resets and refusals, or leave its clients without a
+// word: [Instance.Vanish] is a black hole that swallows packets, [Instance.Freeze] a hung process whose kernel
+// still accepts connections, [Instance.HangAfter] an answer that stops in the middle. [Instance.Heal] brings
+// the network back, and connections go on where they were; [Instance.Restart] starts a new process.
+// [Instance.OnStatement] chooses a [Fate] for each statement: run it and lose the answer, for instance.
+// [Instance.Statements] tells what each instance received, so that a test can say how often a statement was
+// delivered, and [Cluster.Rows] what was committed.
+//
+// # Loopback and memory
+//
+// By default each instance listens on a port of 127.0.0.1, and other programs can be pointed at its
+// [Instance.ListenAddr]. (They see a reset where DialContext sees a refusal, and a connect that succeeds where
+// DialContext waits in a black hole.)
+//
+// With Network: [Memory] there are no sockets. Start, use and Close the cluster inside a testing/synctest
+// bubble, and timeouts of minutes pass in microseconds. A simulation with random faults is then repeatable from
+// its seed if the test keeps its own goroutines from acting at the same instant; the lab does so with its own.
+// In a bubble a mutex that is held while waiting for an answer stops the clock for good when somebody else
+// waits for the mutex; database/sql does that with the transaction of a Tx that two goroutines use.
+package lab

@@ -1,0 +1,287 @@
+package realpg
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A node is one server of the cluster.
+type node struct {
+	// Constant after Start.
+	name string
+	port int
+	root string // the cluster's directory
+
+	// Owned by whoever holds the cluster's control slot.
+	history int  // the Cluster.history its data directory belongs to; -1 for none
+	standby bool // whether it was last started as a standby, and not promoted since
+
+	mu      sync.Mutex // guards the rest; never held over I/O
+	process *process
+	frozen  bool
+	lost    time.Time // when a fault took it away; zero while it is up
+}
+
+func (n *node) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.port)) }
+func (n *node) data() string    { return filepath.Join(n.root, n.name) }
+func (n *node) file(kind string) string {
+	return filepath.Join(n.root, n.name+"."+kind)
+}
+func (n *node) signalFile() string { return filepath.Join(n.data(), "standby.signal") }
+func (n *node) autoFile() string   { return filepath.Join(n.data(), "postgresql.auto.conf") }
+
+// up says whether the server runs and is not frozen. A server that crashed by itself is not up.
+func (n *node) up() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.process != nil && !n.process.exited() && !n.frozen
+}
+
+// running returns the server's process, or nil when it has ended.
+func (n *node) running() *process {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.process == nil || n.process.exited() {
+		return nil
+	}
+	return n.process
+}
+
+func (n *node) isFrozen() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.frozen
+}
+
+func (n *node) lostSince() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lost
+}
+
+// mark records that the server was frozen or ended by a fault.
+func (n *node) mark(frozen bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.frozen = frozen
+	if n.lost.IsZero() {
+		n.lost = time.Now()
+	}
+}
+
+// restored records that the server is up, as p.
+func (n *node) restored(p *process) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.process, n.frozen, n.lost = p, false, time.Time{}
+}
+
+// kill ends the server at once; sockets are closed by the kernel, unread data makes that a reset.
+func (n *node) kill() error {
+	p := n.running()
+	if p != nil {
+		if err := p.kill(); err != nil {
+			return fmt.Errorf("killing %s: %w", n.name, err)
+		}
+	}
+	n.mark(false)
+	releaseSharedMemory(n.data())
+	return nil
+}
+
+// freeze stops all processes of the server: its sockets stay open and silent.
+func (n *node) freeze() error {
+	p := n.running()
+	if p == nil {
+		return fmt.Errorf("stopping %s: it is not running", n.name)
+	}
+	if _, err := p.freeze(); err != nil {
+		return fmt.Errorf("stopping %s: %w", n.name, err)
+	}
+	n.mark(true)
+	return nil
+}
+
+// shutdownLimit bounds a fast shutdown. A primary waits for its standbys to have everything, and gives up on a silent one
+// after wal_sender_timeout.
+const shutdownLimit = 15 * time.Second
+
+// shutdown ends every session with 57P01 and the server with a checkpoint.
+func (n *node) shutdown() error {
+	if n.isFrozen() {
+		return fmt.Errorf("shutting down %s: it is stopped, so it cannot hear: continue or kill it", n.name)
+	}
+	if p := n.running(); p != nil {
+		if err := shutdownFast(p.pid); err != nil {
+			return err
+		}
+		if !p.await(shutdownLimit) {
+			return fmt.Errorf("shutting down %s: it still runs after %s", n.name, shutdownLimit)
+		}
+	}
+	n.mark(false)
+	return nil
+}
+
+// discard ends the server, whatever state it is in, and cleans up what it holds outside its directory.
+func (n *node) discard() error {
+	p := n.running()
+	if p == nil {
+		return nil
+	}
+	if err := shutdownImmediate(p.pid); err != nil {
+		return err
+	}
+	if err := p.thaw(); err != nil { // a frozen process does not hear the signal before
+		return err
+	}
+	if p.await(3 * time.Second) {
+		return nil
+	}
+	return n.kill()
+}
+
+// releaseSharedMemory removes the small System V segment that guards the data directory: a killed server leaves it behind,
+// and the system has room for a few thousand only. The seventh line of postmaster.pid has its key and id.
+func releaseSharedMemory(data string) {
+	content, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	if err != nil {
+		return
+	}
+	lines := strings.Split(string(content), "\n")
+	if len(lines) < 7 {
+		return
+	}
+	if fields := strings.Fields(lines[6]); len(fields) == 2 {
+		_ = exec.Command("ipcrm", "-m", fields[1]).Run() // without ipcrm, the segment stays until the next boot
+	}
+}
+
+// launch starts the server on its data directory.
+func (n *node) launch(found installation, who account) error {
+	log, err := os.OpenFile(n.file("log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	// Not bound to a context: the server lives until Close or a fault.
+	command := who.command(context.Background(), n.root, found.program("postgres"), "-D", n.data(), "-c", "config_file="+n.file("conf"))
+	command.Stdout, command.Stderr = log, log
+	p, err := startProcess(command)
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", n.name, err)
+	}
+	n.restored(p)
+	return nil
+}
+
+// fatality returns the last reason the server's log gives for its end.
+func (n *node) fatality() string {
+	content, err := os.ReadFile(n.file("log"))
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(string(content), "\n")
+	for _, line := range slices.Backward(lines) {
+		for _, severity := range []string{"FATAL:  ", "PANIC:  "} {
+			if _, message, ok := strings.Cut(line, severity); ok {
+				return message
+			}
+		}
+	}
+	return "its log gives no reason"
+}
+
+// configuration returns the node's postgresql.conf. What changes at run time is in postgresql.auto.conf instead.
+func (n *node) configuration(o Options) string {
+	settings := map[string]string{
+		"listen_addresses":        "127.0.0.1",
+		"port":                    strconv.Itoa(n.port),
+		"unix_socket_directories": "",
+		"hba_file":                filepath.Join(n.root, "pg_hba.conf"),
+		"cluster_name":            n.name,
+		"password_encryption":     "scram-sha-256",
+
+		// Durable against killed processes, not against a power cut. Pages must be logged in full: a kill can tear one.
+		"fsync":              "off",
+		"full_page_writes":   "on",
+		"synchronous_commit": "on",
+
+		"wal_level":                    "replica",
+		"hot_standby":                  "on",
+		"hot_standby_feedback":         "on",
+		"max_wal_senders":              "20",
+		"wal_keep_size":                "256MB", // what a standby may miss and still catch up
+		"min_wal_size":                 "8MB",
+		"wal_retrieve_retry_interval":  "100ms",
+		"wal_receiver_status_interval": "1s",
+		"wal_receiver_timeout":         "3s",
+		"wal_sender_timeout":           "3s",
+
+		"max_connections":                 "100",
+		"shared_buffers":                  "16MB",
+		"shared_memory_type":              "mmap",
+		"dynamic_shared_memory_type":      "mmap", // in the data directory, where Close finds it even after a kill
+		"max_logical_replication_workers": "0",
+		"jit":                             "off",
+		"timezone":                        "UTC",
+
+		"log_destination":   "stderr",
+		"logging_collector": "off",
+		"log_statement":     "all",
+		"log_line_prefix":   logLinePrefix,
+		"log_timezone":      "UTC",
+		"log_checkpoints":   "off",
+		"lc_messages":       "C",
+	}
+	switch o.Flavor {
+	case AuroraPostgreSQL:
+		settings["rds.extensions"] = "rds_tools,aurora_stat_utils"
+	case MultiAZPostgreSQL:
+		settings["rds.extensions"] = "rds_tools"
+	}
+	if _, ok := o.TLS[n.name]; ok {
+		settings["ssl"], settings["ssl_cert_file"], settings["ssl_key_file"] = "on", n.file("crt"), n.file("key")
+	}
+	maps.Copy(settings, o.Settings)
+	return settingLines(settings)
+}
+
+// settingLines writes settings in the form of postgresql.conf.
+func settingLines(settings map[string]string) string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		value := strings.ReplaceAll(settings[name], `\`, `\\`) // configuration files have C escapes, SQL literals have not
+		fmt.Fprintf(&text, "%s = %s\n", name, quoteLiteral(value))
+	}
+	return text.String()
+}
+
+// freePort returns a port of 127.0.0.1 below the range that systems take the ports of outgoing connections from: while the
+// server is down, such a connection could take its port, or a client that dials it could even be connected to itself.
+func freePort(taken []int) (int, error) {
+	const first, count = 15000, 17000
+	for range 200 {
+		port := first + rand.IntN(count)
+		if slices.Contains(taken, port) {
+			continue
+		}
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		return port, listener.Close()
+	}
+	return 0, fmt.Errorf("no free port between %d and %d on 127.0.0.1", first, first+count)
+}

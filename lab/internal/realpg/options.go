@@ -1,0 +1,154 @@
+package realpg
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A Flavor says which managed PostgreSQL the servers pretend to be. It decides which functions and settings exist, so
+// that a dialect probe of the wrong kind fails with the server's own error.
+type Flavor string
+
+const (
+	// AuroraPostgreSQL has the aurora_* functions, rds_tools and rds.extensions. It is the default.
+	AuroraPostgreSQL Flavor = "aurora-pg"
+	// MultiAZPostgreSQL has rds_tools and rds.extensions, as an RDS Multi-AZ DB cluster does.
+	MultiAZPostgreSQL Flavor = "rds-multi-az-pg-cluster"
+	// PostgreSQL adds nothing to the community server.
+	PostgreSQL Flavor = "pg"
+)
+
+// A KeyPair names the PEM files one server uses for TLS.
+type KeyPair struct {
+	CertFile string
+	KeyFile  string
+}
+
+// Options describe a cluster. The zero value is a cluster of three Aurora PostgreSQL instances.
+type Options struct {
+	// Instances is the number of servers. The default is 3, or the number of Names.
+	Instances int
+	// Names are the instance ids, which are also each server's cluster_name. The first one starts as the primary.
+	// The default is instance-1, instance-2 and so on.
+	Names []string
+	// User is the role applications log in with; it may not be a superuser. The default is "app".
+	User string
+	// Password of User. The default is "app".
+	Password string
+	// Database is owned by User. The default is "app".
+	Database string
+	// Settings are further lines for postgresql.conf. Those the package itself depends on are refused.
+	Settings map[string]string
+	// TLS has the certificate of each instance, by name. An instance without an entry speaks plain TCP only.
+	TLS map[string]KeyPair
+	// Suffix is what follows the instance id in the endpoints that rds_tools.show_topology reports.
+	// The default is "awsdblab.us-east-1.rds.amazonaws.com".
+	Suffix string
+	// EndpointPort is the port that rds_tools.show_topology reports for every instance, for a test that maps
+	// host names to servers itself. The default, 0, reports the port the server really listens on.
+	EndpointPort int
+	// Flavor defaults to AuroraPostgreSQL.
+	Flavor Flavor
+}
+
+var (
+	instanceName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+	settingName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$`)
+	hostSuffix   = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
+)
+
+// reservedSettings are the ones the cluster is made of: with another value a promotion could lose a commit, or
+// the control plane could not find or read its servers.
+var reservedSettings = []string{
+	"cluster_name", "config_file", "data_directory", "fsync", "full_page_writes", "hba_file", "hot_standby", "lc_messages", "listen_addresses",
+	"log_destination", "log_line_prefix", "logging_collector", "port", "primary_conninfo", "rds.extensions",
+	"restore_command", "ssl", "ssl_cert_file", "ssl_key_file", "synchronous_commit", "synchronous_standby_names",
+	"unix_socket_directories", "wal_level",
+}
+
+// withDefaults returns a copy of o with every default filled in, or an error that says what to write instead.
+func (o Options) withDefaults() (Options, error) {
+	if o.Instances == 0 {
+		o.Instances = len(o.Names)
+	}
+	if o.Instances == 0 {
+		o.Instances = 3
+	}
+	o.Names = slices.Clone(o.Names)
+	if len(o.Names) == 0 && o.Instances > 0 {
+		for i := range o.Instances {
+			o.Names = append(o.Names, fmt.Sprintf("instance-%d", i+1))
+		}
+	}
+	o.User = withDefault(o.User, "app")
+	o.Password = withDefault(o.Password, "app")
+	o.Database = withDefault(o.Database, "app")
+	o.Suffix = withDefault(strings.TrimPrefix(o.Suffix, "."), "awsdblab.us-east-1.rds.amazonaws.com")
+	if o.Flavor == "" {
+		o.Flavor = AuroraPostgreSQL
+	}
+	return o, o.validate()
+}
+
+func withDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+func (o Options) validate() error {
+	if o.Instances < 1 || o.Instances > 9 {
+		return fmt.Errorf("realpg: %d instances: write a number from 1 to 9", o.Instances)
+	}
+	if len(o.Names) != o.Instances {
+		return fmt.Errorf("realpg: %d names for %d instances: give every instance one name, or none at all", len(o.Names), o.Instances)
+	}
+	for i, name := range o.Names {
+		if !instanceName.MatchString(name) {
+			return fmt.Errorf("realpg: instance name %q: write lower-case letters, digits and hyphens, a letter first, 63 at most", name)
+		}
+		if slices.Contains(o.Names[:i], name) {
+			return fmt.Errorf("realpg: instance name %q occurs twice: give every instance a name of its own", name)
+		}
+	}
+	if !slices.Contains([]Flavor{AuroraPostgreSQL, MultiAZPostgreSQL, PostgreSQL}, o.Flavor) {
+		return fmt.Errorf("realpg: flavor %q: write %q, %q or %q", o.Flavor, AuroraPostgreSQL, MultiAZPostgreSQL, PostgreSQL)
+	}
+	if o.User == superuser {
+		return fmt.Errorf("realpg: user %q is the servers' own superuser: choose another name", o.User)
+	}
+	if strings.ContainsRune(o.User+o.Password+o.Database, 0) {
+		return fmt.Errorf("realpg: user, password and database must not contain a NUL byte")
+	}
+	if !hostSuffix.MatchString(o.Suffix) {
+		return fmt.Errorf("realpg: suffix %q: write a DNS name such as abc.us-east-1.rds.amazonaws.com", o.Suffix)
+	}
+	if o.EndpointPort < 0 || o.EndpointPort > 65535 {
+		return fmt.Errorf("realpg: endpoint port %d: write a port from 1 to 65535, or 0 for the server's own", o.EndpointPort)
+	}
+	for name := range o.TLS {
+		if !slices.Contains(o.Names, name) {
+			return fmt.Errorf("realpg: TLS files for %q, which is no instance: write one of %s", name, strings.Join(o.Names, ", "))
+		}
+	}
+	return o.validateSettings()
+}
+
+func (o Options) validateSettings() error {
+	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
+		if !settingName.MatchString(name) {
+			return fmt.Errorf("realpg: %q is not the name of a PostgreSQL setting", name)
+		}
+		if slices.Contains(reservedSettings, strings.ToLower(name)) {
+			return fmt.Errorf("realpg: setting %q belongs to the cluster itself: leave it out", name)
+		}
+		if strings.ContainsAny(o.Settings[name], "\n\r\x00") {
+			return fmt.Errorf("realpg: setting %q: write its value on one line", name)
+		}
+	}
+	return nil
+}

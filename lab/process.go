@@ -1,0 +1,121 @@
+package lab
+
+import (
+	"crypto/tls"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/awsdb/awsdb/lab/internal/gate"
+	"github.com/awsdb/awsdb/lab/internal/pgserver"
+)
+
+// process is one life of an instance, from its start to its crash or the next restart: a wire server over the
+// cluster's store. It is a pgserver.Host; a dead one can commit nothing, whatever its sessions were about to
+// do.
+type process struct {
+	*Instance
+	server *pgserver.Server
+	die    sync.Once
+	dead   chan struct{} // closed by kill
+}
+
+func newProcess(i *Instance) *process {
+	o := i.cluster.options
+	p := &process{Instance: i, dead: make(chan struct{})}
+	config := pgserver.Config{
+		Store: i.cluster.store, Host: p, Database: o.Database, Settings: o.Settings,
+		Users: map[string]string{o.User: o.Password}, VerifyPassword: o.VerifyPassword,
+		Login: p.login, Statement: p.statement, RequireTLS: o.TLS == TLSRequired,
+	}
+	switch o.Auth {
+	case SCRAM:
+		config.Auth = pgserver.SCRAM
+	case Cleartext:
+		config.Auth = pgserver.Cleartext
+	case Trust:
+		config.Auth = pgserver.Trust
+	}
+	if i.certificate != nil {
+		config.TLS = &tls.Config{Certificates: []tls.Certificate{*i.certificate}}
+	}
+	p.server = pgserver.New(config)
+	return p
+}
+
+func (p *process) serve(conn *gate.Conn) { p.server.ServeConn(conn) }
+
+func (p *process) drop(code string) { p.server.Terminate(code) }
+
+func (p *process) kill() { p.die.Do(func() { close(p.dead) }) }
+
+func (p *process) isDead() bool {
+	select {
+	case <-p.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// Writable implements pgserver.Host.
+func (p *process) Writable() bool { return !p.isDead() && p.Writer() }
+
+// Status implements pgserver.Host.
+func (p *process) Status() []pgserver.InstanceStatus { return p.cluster.status(p.Instance) }
+
+// Flavor implements pgserver.Host.
+func (p *process) Flavor() pgserver.Flavor { return p.cluster.options.Flavor.server() }
+
+// login counts a login, or refuses it.
+func (p *process) login(user string) error {
+	p.mu.Lock()
+	onLogin := p.onLogin
+	p.mu.Unlock()
+	if onLogin != nil {
+		if err := onLogin(user); err != nil {
+			var refused *LoginError
+			if errors.As(err, &refused) {
+				return &pgserver.Error{Severity: "FATAL", Code: refused.Code, Message: refused.Message}
+			}
+			return err
+		}
+	}
+	p.logins.Add(1)
+	return nil
+}
+
+// statement records a statement and decides its fate.
+func (p *process) statement(s pgserver.Statement) pgserver.Fate {
+	p.gate.Thawed(p.dead) // it may have been read, in a batch, before the process froze
+	if p.isDead() {
+		return pgserver.CutBefore()
+	}
+	received := Statement{
+		Conn: s.Conn, User: s.User, SQL: s.SQL, Args: s.Args, InTx: s.InTx, Writer: s.Writable, At: s.At,
+	}
+	if received.At.IsZero() {
+		received.At = time.Now()
+	}
+	p.mu.Lock()
+	index := len(p.statements)
+	p.statements = append(p.statements, received)
+	onStatement := p.onStatement
+	p.mu.Unlock()
+	var fate Fate
+	if onStatement != nil {
+		fate = onStatement(received)
+		p.gate.Thawed(p.dead)
+	}
+	if p.isDead() {
+		fate = CutBefore()
+	}
+	if fate.runs() {
+		p.mu.Lock()
+		if index < len(p.statements) && p.statements[index].At.Equal(received.At) {
+			p.statements[index].Ran = true
+		}
+		p.mu.Unlock()
+	}
+	return fate.server()
+}

@@ -1,0 +1,141 @@
+package lab
+
+import (
+	"slices"
+	"time"
+
+	"github.com/awsdb/awsdb/lab/internal/pgserver"
+)
+
+// Statement is one statement as an instance received it.
+type Statement struct {
+	Conn   uint64    // number of the connection, counting those of one process from 1
+	User   string    // who sent it
+	SQL    string    // the text, without the terminating semicolon
+	Args   []any     // the bound parameters as bool, int64, float64, string, []byte, time.Time or nil
+	InTx   bool      // inside a transaction block
+	Writer bool      // the instance was the writer at that moment
+	Ran    bool      // it was given to the server to execute, not kept from it by a Fate or a crash
+	At     time.Time // when it was received
+}
+
+// Fate is what becomes of a statement, decided by the function given to [Instance.OnStatement]. The zero value
+// runs it.
+type Fate struct {
+	outcome outcome
+	rows    int
+	delay   time.Duration
+	err     pgserver.Error
+}
+
+type outcome int
+
+const (
+	run outcome = iota
+	cutBefore
+	cutAfter
+	cutAfterRows
+	hangBefore
+	hangAfter
+	fail
+)
+
+// Run lets the statement run. It is the zero Fate.
+func Run() Fate { return Fate{} }
+
+// CutBefore resets the connection without running the statement.
+func CutBefore() Fate { return Fate{outcome: cutBefore} }
+
+// CutAfter runs the statement, commits it unless a transaction block is open, and resets the connection before
+// any answer.
+func CutAfter() Fate { return Fate{outcome: cutAfter} }
+
+// CutAfterRows is CutAfter with the first n rows of the answer sent.
+func CutAfterRows(n int) Fate { return Fate{outcome: cutAfterRows, rows: n} }
+
+// HangBefore never runs the statement and never answers.
+func HangBefore() Fate { return Fate{outcome: hangBefore} }
+
+// HangAfter runs the statement, commits it unless a transaction block is open, and never answers.
+func HangAfter() Fate { return Fate{outcome: hangAfter} }
+
+// Delay runs the statement after d. A cancel request ends the wait; the statement does not run then.
+func Delay(d time.Duration) Fate { return Fate{delay: d} }
+
+// Fail answers with an error of the given SQLSTATE instead of running the statement.
+func Fail(code, message string) Fate {
+	return Fate{outcome: fail, err: pgserver.Error{Severity: "ERROR", Code: code, Message: message}}
+}
+
+// FailFatal is Fail with an error that also ends the session.
+func FailFatal(code, message string) Fate {
+	return Fate{outcome: fail, err: pgserver.Error{Severity: "FATAL", Code: code, Message: message}}
+}
+
+// runs reports whether the statement is executed.
+func (f Fate) runs() bool {
+	return f.outcome != cutBefore && f.outcome != hangBefore && f.outcome != fail
+}
+
+func (f Fate) server() pgserver.Fate {
+	switch f.outcome {
+	case cutBefore:
+		return pgserver.CutBefore()
+	case cutAfter:
+		return pgserver.CutAfter()
+	case cutAfterRows:
+		return pgserver.CutAfterRows(f.rows)
+	case hangBefore:
+		return pgserver.HangBefore()
+	case hangAfter:
+		return pgserver.HangAfter()
+	case fail:
+		return pgserver.Fail(&f.err)
+	}
+	if f.delay > 0 {
+		return pgserver.Delay(f.delay)
+	}
+	return pgserver.Run()
+}
+
+// LoginError refuses a login, returned by a function given to [Instance.OnLogin].
+type LoginError struct {
+	Code    string // SQLSTATE, "53300" for too many connections, "57P03" while starting up
+	Message string
+}
+
+// Error gives the message and the SQLSTATE.
+func (e *LoginError) Error() string { return e.Message + " (SQLSTATE " + e.Code + ")" }
+
+// OnStatement has f decide what becomes of each statement the instance receives from now on, before it runs;
+// nil ends that. f may be called from several goroutines at once. It may cause faults: after a Crash the
+// statement does not run, after a Freeze it runs when the instance is healed.
+func (i *Instance) OnStatement(f func(Statement) Fate) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.onStatement = f
+}
+
+// OnLogin has f see the user of each login whose password was right, and refuse it by an error, best a
+// *LoginError; nil ends that.
+func (i *Instance) OnLogin(f func(user string) error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.onLogin = f
+}
+
+// Statements are all statements the instance has received since Start or ResetStatements, in order: each
+// execution is one, what never arrived is none.
+func (i *Instance) Statements() []Statement {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.statements)
+}
+
+// ResetStatements forgets the statements received so far. Long-running programs call it now and then: they are
+// all kept.
+func (i *Instance) ResetStatements() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.statements = nil
+}
