@@ -183,6 +183,7 @@ func (r *run) changeSize() {
 		i := readers[r.rng.IntN(len(readers))]
 		r.note("REMOVE %s", i.ID())
 		r.cluster.RemoveInstance(i.ID())
+		r.removed = append(r.removed, i)
 		return
 	}
 	r.added++

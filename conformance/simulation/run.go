@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +38,7 @@ type run struct {
 	db      *sql.DB
 	start   time.Time
 	added   int
+	removed []*lab.Instance
 
 	mu       sync.Mutex
 	result   Result
@@ -74,34 +74,47 @@ func (r *run) setUp() error {
 		Instances: 1 + r.rng.IntN(4) + min(1, r.rng.IntN(6)),
 		Network:   lab.Memory,
 		Latency:   time.Duration(100+r.rng.IntN(3000)) * time.Microsecond,
-		Auth:      []lab.Auth{lab.SCRAM, lab.Trust}[r.rng.IntN(2)],
+		Auth:      []lab.Auth{lab.SCRAM, lab.Trust, lab.Trust, lab.Trust, lab.Trust}[r.rng.IntN(5)], // SCRAM is dear
 	})
 	if err != nil {
 		return err
 	}
-	cfg, err := pgx.ParseConfig(r.cluster.URL(r.cluster.Endpoint()))
+	r.db, err = r.pool(r.cluster.Endpoint(), failover.ByEndpoint)
 	if err != nil {
 		return err
 	}
-	cfg.DefaultQueryExecMode = []pgx.QueryExecMode{
-		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
-		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
-	}[r.rng.IntN(5)]
-	plugin, err := failover.New(failover.Options{Timeout: time.Duration(20+r.rng.IntN(280)) * time.Second})
-	if err != nil {
-		return err
-	}
-	connector, err := pgdriver.NewConnector(cfg, pgdriver.WithDialer(r.cluster.DialContext), pgdriver.WithResolver(r.cluster), pgdriver.WithPlugins(plugin))
-	if err != nil {
-		return err
-	}
-	r.db = sql.OpenDB(connector)
 	r.db.SetMaxIdleConns(r.rng.IntN(6))
 	if r.rng.IntN(2) == 0 {
 		r.db.SetMaxOpenConns(2 + r.rng.IntN(6))
 	}
 	_, err = r.db.ExecContext(context.Background(), "create table writes (id text, host text)")
 	return err
+}
+
+// readerPool reads from readers, strictly or not.
+func (r *run) readerPool() (*sql.DB, error) {
+	mode := []failover.Mode{failover.ByEndpoint, failover.StrictReader, failover.ReaderOrWriter}[r.rng.IntN(3)]
+	return r.pool(r.cluster.ReaderEndpoint(), mode)
+}
+
+func (r *run) pool(endpoint string, mode failover.Mode) (*sql.DB, error) {
+	cfg, err := pgx.ParseConfig(r.cluster.URL(endpoint))
+	if err != nil {
+		return nil, err
+	}
+	cfg.DefaultQueryExecMode = []pgx.QueryExecMode{
+		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
+		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	}[r.rng.IntN(5)]
+	plugin, err := failover.New(failover.Options{Mode: mode, Timeout: time.Duration(20+r.rng.IntN(280)) * time.Second})
+	if err != nil {
+		return nil, err
+	}
+	connector, err := pgdriver.NewConnector(cfg, pgdriver.WithDialer(r.cluster.DialContext), pgdriver.WithResolver(r.cluster), pgdriver.WithPlugins(plugin))
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
 }
 
 func (r *run) note(format string, args ...any) {
@@ -122,9 +135,19 @@ func (r *run) work() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var workers, faults sync.WaitGroup
+	if r.rng.IntN(3) == 0 {
+		readers, err := r.readerPool()
+		if err != nil {
+			r.problem("reader pool: %v", err)
+			return
+		}
+		defer readers.Close() //nolint:errcheck // checked by the connection counts
+		rng := rand.New(rand.NewPCG(r.rng.Uint64(), 100))
+		workers.Go(func() { (&worker{run: r, db: readers, id: 100, rng: rng}).readLoop(ctx) })
+	}
 	for w := range 1 + r.rng.IntN(6) {
 		rng := rand.New(rand.NewPCG(r.rng.Uint64(), uint64(w)))
-		workers.Go(func() { (&worker{run: r, id: w, rng: rng}).loop(ctx) })
+		workers.Go(func() { (&worker{run: r, db: r.db, id: w, rng: rng}).loop(ctx) })
 	}
 	faults.Go(func() { r.suffer(ctx) })
 	time.Sleep(time.Duration(40+r.rng.IntN(60)) * time.Second)
@@ -199,12 +222,22 @@ func (r *run) checkData() {
 		}
 	}
 	delivered := map[string]int{}
-	for _, i := range r.cluster.Instances() {
+	accepted := map[string]bool{} // by a host that was the writer
+	for _, i := range append(r.cluster.Instances(), r.removed...) {
 		for _, s := range i.Statements() {
 			if !strings.HasPrefix(s.SQL, "insert") || !s.Ran {
 				continue
 			}
-			delivered[attemptOf(s)]++
+			attempt := attemptOf(s)
+			delivered[attempt]++
+			if s.Writer {
+				accepted[writeOf(attempt)] = true
+			}
+		}
+	}
+	for id := range r.acked {
+		if !accepted[id] {
+			r.problem("acknowledged write %s was never received by a writer", id)
 		}
 	}
 	for attempt, n := range delivered {
@@ -229,9 +262,19 @@ func attemptOf(s lab.Statement) string {
 	return ""
 }
 
+// writeOf is the write that an attempt belongs to: attempt-w1-7-0 tries w1-7.
+func writeOf(attempt string) string {
+	parts := strings.Split(attempt, "-")
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[1] + "-" + parts[2]
+}
+
 // worker is one goroutine of the application.
 type worker struct {
 	*run
+	db  *sql.DB // hides the run's
 	id  int
 	rng *rand.Rand
 	n   int
@@ -239,7 +282,7 @@ type worker struct {
 
 func (w *worker) loop(ctx context.Context) {
 	for ctx.Err() == nil {
-		time.Sleep(time.Duration(1+w.rng.IntN(400_000)) * time.Microsecond)
+		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
 		switch w.rng.IntN(5) {
 		case 0:
 			w.read(ctx)
@@ -366,23 +409,33 @@ func (w *worker) inRunTx(ctx context.Context, id, attempt string) error {
 	})
 }
 
+// readLoop only reads, on a pool of readers.
+func (w *worker) readLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
+		w.read(ctx)
+	}
+}
+
 func (w *worker) read(ctx context.Context) {
 	err := w.bounded(ctx, "read", func(ctx context.Context) error {
-		rows, err := w.db.QueryContext(ctx, "select id, host from writes order by id limit 20")
+		rows, err := w.db.QueryContext(ctx, "select i from generate_series(1, 20) as g(i)")
 		if err != nil {
 			return err
 		}
 		defer rows.Close() //nolint:errcheck // rows.Err tells
-		var ids []string
+		var n int64
 		for rows.Next() {
-			var id, host string
-			if err := rows.Scan(&id, &host); err != nil {
+			var i int64
+			if err := rows.Scan(&i); err != nil {
 				return err
 			}
-			ids = append(ids, id)
+			if n++; i != n {
+				w.problem("row %d is %d", n, i)
+			}
 		}
-		if rows.Err() == nil && !slices.IsSorted(ids) {
-			w.problem("rows out of order: %v", ids)
+		if rows.Err() == nil && n != 20 {
+			w.problem("%d rows instead of 20, and no error", n)
 		}
 		return rows.Err()
 	})

@@ -1,0 +1,404 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/awsdb/awsdb/lab/internal/pgserver/syntax"
+)
+
+// session is one connection. Its goroutine is the one that called Server.ServeConn; only the fields marked so are
+// touched by others.
+type session struct {
+	server  *Server
+	raw     net.Conn // as given to ServeConn
+	wire    net.Conn // raw, or TLS on it
+	intake  *intake
+	backend *pgproto3.Backend
+	types   *pgtype.Map
+	number  uint64
+
+	user, database string
+	pid            uint32
+	secret         [4]byte
+
+	ctx  context.Context         // done when the connection or the session ends
+	stop context.CancelCauseFunc // from any goroutine
+
+	initial      map[string]string // settings as of the login
+	settings     map[string]string // as changed since
+	reported     []string          // values of reportedSettings as the client knows them
+	reportedOnce bool
+
+	tx      *transaction // open, of a block or for one statement
+	inBlock bool         // after BEGIN
+	failed  bool         // the block has failed
+	skip    bool         // until Sync
+
+	statements map[string]*prepared
+	portals    map[string]*portal
+
+	wake     chan struct{} // a notification has come
+	cancelMu sync.Mutex
+	cancel   context.CancelCauseFunc // of the running statement; guarded by cancelMu
+	inboxMu  sync.Mutex
+	channels map[string]bool // guarded by inboxMu
+	inbox    []notification  // guarded by inboxMu
+}
+
+// errOver ends a session about which there is nothing more to say to the client.
+var errOver = errors.New("session over")
+
+// errGone is the cause when the client's connection ended.
+var errGone = errors.New("client connection gone")
+
+func newSession(server *Server, raw, wire net.Conn, number uint64) *session {
+	s := &session{
+		server: server, raw: raw, wire: wire, number: number, types: pgtype.NewMap(),
+		reported: make([]string, len(reportedSettings)), initial: map[string]string{}, settings: map[string]string{},
+		statements: map[string]*prepared{}, portals: map[string]*portal{},
+		wake: make(chan struct{}, 1), channels: map[string]bool{},
+	}
+	s.ctx, s.stop = context.WithCancelCause(context.Background())
+	s.intake = newIntake(wire, func() { s.stop(errGone) })
+	s.backend = pgproto3.NewBackend(s, wire)
+	return s
+}
+
+// close ends what the session has started, after its connection is closed.
+func (s *session) close() {
+	s.rollback()
+	s.server.unregister(s)
+	s.stop(errOver)
+	_ = s.raw.Close() // not through TLS, whose farewell could block
+	<-s.intake.done
+}
+
+func (s *session) host() Host { return s.server.config.Host }
+
+func (s *session) flavor() Flavor { return s.host().Flavor() }
+
+// end ends the session with a message, from any goroutine.
+func (s *session) end(reason *Error) { s.stop(reason) }
+
+// cancelStatement ends the running statement, if any, from any goroutine.
+func (s *session) cancelStatement() {
+	s.cancelMu.Lock()
+	defer s.cancelMu.Unlock()
+	if s.cancel != nil {
+		s.cancel(errorf("57014", "canceling statement due to user request"))
+	}
+}
+
+// statementContext is the context of one statement; call done after it.
+func (s *session) statementContext() (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	release := func() {}
+	if value, _ := s.setting("statement_timeout"); value != "0" {
+		if limit, ok := milliseconds(value); ok && limit > 0 {
+			ctx, release = context.WithTimeoutCause(ctx, limit, errorf("57014", "canceling statement due to statement timeout"))
+		}
+	}
+	s.cancelMu.Lock()
+	s.cancel = cancel
+	s.cancelMu.Unlock()
+	return ctx, func() {
+		s.cancelMu.Lock()
+		s.cancel = nil
+		s.cancelMu.Unlock()
+		release()
+		cancel(nil)
+	}
+}
+
+// Read supplies the bytes the client sent to the protocol decoder. While it waits, the session is idle: it delivers
+// notifications and notices that it is to end.
+func (s *session) Read(p []byte) (int, error) {
+	for {
+		n, err := s.intake.take(p)
+		if n > 0 || err != nil {
+			return n, err
+		}
+		select {
+		case <-s.intake.ready:
+		case <-s.wake:
+			if s.sendNotifications() {
+				if err := s.backend.Flush(); err != nil {
+					return 0, err
+				}
+			}
+		case <-s.ctx.Done():
+			if err := s.sayGoodbye(); err != nil {
+				return 0, err
+			}
+			// The connection has ended, so there is an error to take now.
+		}
+	}
+}
+
+// sayGoodbye tells the client why its session ends; nil when it ends because the client has gone.
+func (s *session) sayGoodbye() error {
+	var reason *Error
+	if !errors.As(context.Cause(s.ctx), &reason) {
+		return nil
+	}
+	s.fatal(reason)
+	return errOver
+}
+
+// fatal sends an error that ends the session.
+func (s *session) fatal(err error) {
+	failure := *asError(err)
+	failure.Severity = "FATAL"
+	s.backend.Send(failure.response())
+	_ = s.backend.Flush() // the connection is closed next
+}
+
+// serve answers messages until the session ends.
+func (s *session) serve() {
+	for {
+		message, err := s.backend.Receive()
+		if err != nil {
+			return
+		}
+		if err := s.handle(message); err != nil {
+			return
+		}
+	}
+}
+
+// handle answers one message. Errors end the session; those of statements are sent to the client.
+func (s *session) handle(message pgproto3.FrontendMessage) error {
+	switch message := message.(type) {
+	case *pgproto3.Query:
+		if s.skip {
+			return nil
+		}
+		return s.simpleQuery(message.String)
+	case *pgproto3.Sync:
+		return s.sync()
+	case *pgproto3.Flush:
+		return s.backend.Flush()
+	case *pgproto3.Terminate:
+		return errOver
+	case *pgproto3.CopyData, *pgproto3.CopyDone, *pgproto3.CopyFail:
+		return nil // of a COPY that has failed
+	}
+	if s.skip {
+		return nil
+	}
+	if err := s.extended(message); err != nil {
+		if !isReport(err) {
+			return err
+		}
+		s.skip = true
+		return s.report(err)
+	}
+	return nil
+}
+
+// isReport reports whether an error is for the client rather than the end of the session.
+func isReport(err error) bool { return !errors.Is(err, errOver) && !errors.Is(err, errConnection) }
+
+// report sends the error of a statement, and fails or rolls back its transaction. The error it returns ends the session.
+func (s *session) report(err error) error {
+	var failure *Error
+	if s.ctx.Err() != nil && errors.As(context.Cause(s.ctx), &failure) { // the session ends, not only the statement
+		s.fatal(failure)
+		return errOver
+	}
+	if errors.Is(err, errGone) {
+		return errOver
+	}
+	failure = asError(err)
+	if s.inBlock {
+		s.failed = true
+	} else {
+		s.rollback()
+	}
+	s.backend.Send(failure.response())
+	if failure.Severity == "FATAL" || failure.Severity == "PANIC" {
+		_ = s.backend.Flush() // the connection is closed next
+		return errOver
+	}
+	return nil
+}
+
+// ready ends a query cycle.
+func (s *session) ready() error {
+	s.reportSettings()
+	s.sendNotifications()
+	status := byte('I')
+	switch {
+	case s.failed:
+		status = 'E'
+	case s.inBlock:
+		status = 'T'
+	}
+	s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: status})
+	return s.backend.Flush()
+}
+
+// warn sends a warning.
+func (s *session) warn(code, message string) {
+	s.backend.Send(&pgproto3.NoticeResponse{Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: code, Message: message})
+}
+
+// fated lets Config.Statement decide about a statement and runs it accordingly. With cut, the caller sends as many rows as
+// fate says, and drops the connection.
+func (s *session) fated(p *prepared, args []any) (r *result, fate Fate, err error) {
+	ctx, done := s.statementContext()
+	defer done()
+	if s.server.config.Statement != nil {
+		shown := make([]any, len(args))
+		for i, v := range args {
+			shown[i] = exported(v)
+		}
+		fate = s.server.config.Statement(Statement{
+			Conn: s.number, User: s.user, SQL: p.sql, Args: shown, InTx: s.inBlock, Writable: s.host().Writable(), At: time.Now(),
+		})
+	}
+	if err := sleep(ctx, fate.delay); err != nil {
+		return nil, fate, err
+	}
+	switch fate.action {
+	case cutBefore:
+		s.drop()
+		return nil, fate, errOver
+	case hangBefore:
+		return nil, fate, s.hang()
+	case fail:
+		return nil, fate, fate.failure()
+	}
+	r, err = s.run(ctx, p, args)
+	if fate.action == run {
+		return r, fate, err
+	}
+	if !s.inBlock { // its outcome is settled before anything else happens
+		if err != nil {
+			s.rollback()
+		} else {
+			err = s.commit()
+		}
+	}
+	switch {
+	case fate.action == hangAfter:
+		return nil, fate, s.hang()
+	case fate.action == cutAfter, err != nil:
+		s.drop()
+		return nil, fate, errOver
+	}
+	return r, fate, nil
+}
+
+func (f Fate) failure() error {
+	if f.err == nil {
+		return errorf("XX000", "the statement was made to fail")
+	}
+	return f.err
+}
+
+// run executes a statement in the transaction it belongs to.
+func (s *session) run(ctx context.Context, p *prepared, args []any) (r *result, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r, err = nil, errorf("XX000", "internal error: %v", v)
+		}
+	}()
+	if s.failed && !endsBlock(p.stmt) {
+		return nil, abortedError()
+	}
+	if r, handled, err := s.block(p.stmt); handled {
+		return r, err
+	}
+	tx := s.begin()
+	if p, err = s.refresh(p); err != nil {
+		return nil, err
+	}
+	return s.execute(&execution{ctx: ctx, session: s, tx: tx, args: args}, p)
+}
+
+func endsBlock(stmt syntax.Stmt) bool {
+	switch stmt.(type) {
+	case syntax.Commit, syntax.Rollback, syntax.RollbackTo:
+		return true
+	}
+	return false
+}
+
+// drop breaks the connection as a crash does: with a reset, if the connection has such a thing.
+func (s *session) drop() {
+	switch conn := s.raw.(type) {
+	case interface{ Reset() }:
+		conn.Reset()
+	case *net.TCPConn:
+		_ = conn.SetLinger(0) // Close sends RST
+	}
+	_ = s.raw.Close()
+}
+
+// hang answers nothing until the connection goes or the session is ended.
+func (s *session) hang() error {
+	<-s.ctx.Done()
+	if err := s.sayGoodbye(); err != nil {
+		return err
+	}
+	return errOver
+}
+
+// asError makes any error one for the client.
+func asError(err error) *Error {
+	var failure *Error
+	if errors.As(err, &failure) {
+		return failure
+	}
+	var bad *syntax.Error
+	if errors.As(err, &bad) {
+		return &Error{Code: bad.Code, Message: bad.Message}
+	}
+	return errorf("XX000", "%v", err)
+}
+
+func (e *Error) response() *pgproto3.ErrorResponse {
+	severity := e.Severity
+	if severity == "" {
+		severity = "ERROR"
+	}
+	return &pgproto3.ErrorResponse{
+		Severity: severity, SeverityUnlocalized: severity, Code: e.Code, Message: e.Message, Detail: e.Detail,
+		Position: int32(e.Position), TableName: e.Table, ColumnName: e.Column, ConstraintName: e.Constraint,
+	}
+}
+
+// parse parses a string of statements.
+func parse(sql string) ([]syntax.Parsed, error) {
+	statements, err := syntax.Parse(sql)
+	var bad *syntax.Error
+	if errors.As(err, &bad) {
+		at := min(max(bad.Position, 0), len(sql))
+		return nil, &Error{Code: bad.Code, Message: bad.Message, Position: utf8.RuneCountInString(sql[:at]) + 1}
+	}
+	return statements, err
+}
+
+func (s *session) localAddress() string {
+	host, _, err := net.SplitHostPort(s.raw.LocalAddr().String())
+	if err != nil {
+		return "127.0.0.1"
+	}
+	return host
+}
+
+func (s *session) localPort() int64 {
+	if addr, ok := s.raw.LocalAddr().(*net.TCPAddr); ok {
+		return int64(addr.Port)
+	}
+	return 5432
+}

@@ -1,0 +1,98 @@
+package pgserver
+
+import (
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/awsdb/awsdb/lab/internal/pgserver/syntax"
+)
+
+// simpleQuery runs a string of statements. Outside of a transaction block they are one transaction.
+func (s *session) simpleQuery(sql string) error {
+	s.portals = map[string]*portal{}
+	delete(s.statements, "")
+	statements, err := parse(sql)
+	switch {
+	case err != nil:
+		err = s.report(err)
+	case len(statements) == 0:
+		s.backend.Send(&pgproto3.EmptyQueryResponse{})
+	default:
+		err = s.simpleStatements(statements)
+	}
+	if err != nil {
+		return err
+	}
+	return s.ready()
+}
+
+func (s *session) simpleStatements(statements []syntax.Parsed) error {
+	for i, parsed := range statements {
+		err := s.simpleStatement(parsed, i == len(statements)-1)
+		if err == nil {
+			continue
+		}
+		if !isReport(err) {
+			return err
+		}
+		return s.report(err)
+	}
+	return nil
+}
+
+// simpleStatement runs one statement. The last one commits before it is answered.
+func (s *session) simpleStatement(parsed syntax.Parsed, last bool) error {
+	p := &prepared{sql: parsed.SQL, stmt: parsed.Stmt, schema: -1}
+	compiled := false
+	if !s.failed { // or else it is refused anyway
+		next, err := s.compileSafely(parsed, nil)
+		if err == nil && len(next.params) > 0 {
+			err = errorf("42P02", "there is no parameter $1")
+		}
+		if err != nil {
+			p.broken = err
+		} else {
+			p, compiled = next, true
+		}
+	}
+	r, fate, err := s.fated(p, nil)
+	if err != nil {
+		return err
+	}
+	if !compiled {
+		p.fields = r.fields
+	}
+	if last && !s.inBlock {
+		if err := s.commit(); err != nil {
+			return err
+		}
+	}
+	if r.fields != nil {
+		s.backend.Send(rowDescription(r.fields, nil))
+	}
+	return s.answer(r, fate, nil)
+}
+
+// answer sends rows and tag, or fewer rows and no tag if that is the statement's fate.
+func (s *session) answer(r *result, fate Fate, formats []int16) error {
+	rows := r.rows
+	if fate.action == cutAfterRows {
+		rows = rows[:min(fate.rows, len(rows))]
+	}
+	for _, row := range rows {
+		message, err := s.dataRow(r.fields, row, formats)
+		if err != nil {
+			return err
+		}
+		s.backend.Send(message)
+	}
+	if r.copying != nil {
+		s.sendCopy(r)
+	}
+	if fate.action == cutAfterRows {
+		_ = s.backend.Flush() // the connection is dropped in any case
+		s.drop()
+		return errOver
+	}
+	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(r.tag)})
+	return nil
+}

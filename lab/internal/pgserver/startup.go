@@ -1,0 +1,119 @@
+package pgserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"maps"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// startup answers what comes before the startup message and gives the connection to go on with, under TLS if that was
+// asked for, and the parameters of the startup message. Without them the connection is done.
+func (s *Server) startup(conn net.Conn) (net.Conn, map[string]string) {
+	for {
+		backend := pgproto3.NewBackend(conn, conn)
+		message, err := backend.ReceiveStartupMessage()
+		if err != nil {
+			return nil, nil
+		}
+		switch message := message.(type) {
+		case *pgproto3.SSLRequest:
+			if _, encrypted := conn.(*tls.Conn); encrypted || s.config.TLS == nil {
+				if _, err := conn.Write([]byte{'N'}); err != nil {
+					return nil, nil
+				}
+				continue
+			}
+			if _, err := conn.Write([]byte{'S'}); err != nil {
+				return nil, nil
+			}
+			secure := tls.Server(conn, s.config.TLS)
+			if err := secure.Handshake(); err != nil {
+				return nil, nil
+			}
+			conn = secure
+		case *pgproto3.GSSEncRequest:
+			if _, err := conn.Write([]byte{'N'}); err != nil {
+				return nil, nil
+			}
+		case *pgproto3.CancelRequest:
+			s.cancelRequest(message.ProcessID, message.SecretKey)
+			return nil, nil
+		case *pgproto3.StartupMessage:
+			return conn, maps.Clone(message.Parameters)
+		}
+	}
+}
+
+// login authenticates the user and greets the client; false ends the connection.
+func (s *session) login(parameters map[string]string) bool {
+	err := s.admit(parameters)
+	if err == nil {
+		s.greet()
+		if s.backend.Flush() == nil {
+			return true
+		}
+		s.server.unregister(s)
+		return false
+	}
+	if !errors.Is(err, errConnection) {
+		s.fatal(err)
+	}
+	return false
+}
+
+// errConnection says that the connection failed, so there is nobody to tell.
+var errConnection = errors.New("connection lost")
+
+func (s *session) admit(parameters map[string]string) error {
+	config := s.server.config
+	s.user, s.database = parameters["user"], parameters["database"]
+	if s.user == "" {
+		return errorf("28000", "no PostgreSQL user name specified in startup packet")
+	}
+	if s.database == "" {
+		s.database = s.user
+	}
+	if _, encrypted := s.wire.(*tls.Conn); config.RequireTLS && !encrypted {
+		return errorf("28000", "no pg_hba.conf entry for user \"%s\", database \"%s\", no encryption", s.user, s.database)
+	}
+	if err := s.authenticate(); err != nil {
+		return err
+	}
+	if config.Login != nil {
+		if err := config.Login(s.user); err != nil {
+			var refusal *Error
+			if errors.As(err, &refusal) {
+				return refusal
+			}
+			return errorf("28000", "%v", err)
+		}
+	}
+	if config.Database != "" && s.database != config.Database {
+		return errorf("3D000", "database \"%s\" does not exist", s.database)
+	}
+	return s.startupSettings(parameters)
+}
+
+// greet sends what follows a successful login.
+func (s *session) greet() {
+	s.server.register(s)
+	s.backend.Send(&pgproto3.AuthenticationOk{})
+	s.reportSettings()
+	s.backend.Send(&pgproto3.BackendKeyData{ProcessID: s.pid, SecretKey: s.secret[:]})
+	s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+}
+
+// reportSettings tells the client the settings that it does not know yet.
+func (s *session) reportSettings() {
+	for i, name := range reportedSettings {
+		value, _ := s.setting(name)
+		if !s.reportedOnce || s.reported[i] != value {
+			s.reported[i] = value
+			s.backend.Send(&pgproto3.ParameterStatus{Name: name, Value: value})
+		}
+	}
+	s.reportedOnce = true
+}
