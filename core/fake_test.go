@@ -35,6 +35,7 @@ type fakeCluster struct {
 	detects   int                  // how often the kind of database was asked for
 	onDial    func()               // runs before every dial: a user's callback
 	sockets   sync.WaitGroup
+	cleanup   sync.Once
 }
 
 type fakeHost struct {
@@ -46,6 +47,7 @@ type fakeHost struct {
 	refuses bool // connections
 	hangs   bool // dials never end
 	frozen  bool // accepts, and answers nothing
+	ignores byte // the one request it does not answer, being busy with it
 
 	dials, probes, calls int
 	inTx                 int // open transactions
@@ -152,7 +154,7 @@ func (f *fakeCluster) serve(h *fakeHost, c net.Conn) {
 		} else if b[0] != 'l' {
 			h.calls++
 		}
-		frozen := h.frozen
+		frozen := h.frozen || h.ignores == b[0]
 		f.mu.Unlock()
 		if frozen {
 			continue
@@ -420,6 +422,7 @@ func settingsFrom(t *testing.T, params map[string]string) Settings {
 // and is closed when the test ends.
 func (f *fakeCluster) handle(t *testing.T, params map[string]string, running ...Plugin) *Connector {
 	t.Helper()
+	f.cleanup.Do(func() { t.Cleanup(f.hangUp) }) // after all handles have closed
 	k, err := NewConnector(Config{
 		Engine: &fakeEngine{cluster: f}, Family: "fake", Addr: fakeAddress, Settings: settingsFrom(t, params),
 		Plugins: append([]Plugin{}, running...), Dial: f.dial, LookupCNAME: noAlias, Log: testLog(t),
@@ -427,18 +430,20 @@ func (f *fakeCluster) handle(t *testing.T, params map[string]string, running ...
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = k.Close() // never fails
-		f.mu.Lock()
-		for _, h := range f.hosts {
-			for c := range h.conns {
-				_ = c.Close()
-			}
-		}
-		f.mu.Unlock()
-		f.sockets.Wait()
-	})
+	t.Cleanup(func() { _ = k.Close() }) // never fails
 	return k
+}
+
+// hangUp ends the servers' side.
+func (f *fakeCluster) hangUp() {
+	f.mu.Lock()
+	for _, h := range f.hosts {
+		for c := range h.conns {
+			_ = c.Close()
+		}
+	}
+	f.mu.Unlock()
+	f.sockets.Wait()
 }
 
 func noAlias(context.Context, string) (string, error) { return "", errors.New("no alias") }

@@ -59,10 +59,13 @@ func newWatcher(c *Cluster, h Host) *watcher {
 
 func (w *watcher) start(ctx context.Context, reports chan<- report) {
 	ctx, w.cancel = context.WithCancel(ctx)
-	w.cluster.Go(func(context.Context) {
+	if !w.cluster.Go(func(context.Context) {
 		defer close(w.done)
 		w.run(ctx, reports)
-	})
+	}) {
+		w.cancel()
+		close(w.done)
+	}
 }
 
 // stop ends the watcher; done tells when.

@@ -1,0 +1,409 @@
+package core
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func nativeOf(c *Conn) *fakeNative { return c.Unwrap().(*fakeNative) }
+
+// B82: only ErrBadConn makes database/sql drop a connection.
+func TestResetSessionAndIsValid(t *testing.T) {
+	tests := map[string]struct {
+		change func(c *Conn)
+		reset  error
+		valid  bool
+	}{
+		"healthy":                  {func(*Conn) {}, nil, true},
+		"condemned":                {func(c *Conn) { c.Link().Condemn(errTestCause) }, driver.ErrBadConn, false},
+		"aborted":                  {func(c *Conn) { c.Link().Abort(errTestCause) }, driver.ErrBadConn, false},
+		"reset refused":            {func(c *Conn) { nativeOf(c).resets = errors.New("some other error") }, driver.ErrBadConn, true},
+		"broken by the driver":     {func(c *Conn) { nativeOf(c).broken = true }, nil, false},
+		"cancelled call closed it": {func(c *Conn) { _ = c.Native.Close() }, nil, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := open(t, newFakeCluster("w1").handle(t, nil))
+			test.change(c)
+			if err := c.ResetSession(t.Context()); err != test.reset { //nolint:errorlint // database/sql compares so
+				t.Errorf("ResetSession: %v, want %v", err, test.reset)
+			}
+			if got := c.IsValid(); got != test.valid {
+				t.Errorf("IsValid is %t", got)
+			}
+		})
+	}
+}
+
+// A connection that has idled is looked at; a peer that went is a reason to
+// look at its host, without a query.
+func TestResetSessionPeeksAfterIdling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := &livingConn{alive: true}
+		l := linkTo(t, quietCluster(), func(context.Context, string, string) (net.Conn, error) { return peer, nil }, "memory")
+		k := &Connector{cluster: l.cluster, engine: &fakeEngine{}}
+		k.chain = k.compile(nil)
+		c := newConn(k, &fakeNative{link: l, silent: true}, l)
+		l.usedAt.Store(nanotime())
+		peer.alive = false
+		if err := c.ResetSession(t.Context()); err != nil {
+			t.Errorf("just used: %v", err)
+		}
+		time.Sleep(idleBeforePeek + time.Nanosecond)
+		if err := c.ResetSession(t.Context()); err != driver.ErrBadConn { //nolint:errorlint // database/sql compares so
+			t.Errorf("idle and gone: %v", err)
+		}
+		peer.alive = true
+		if err := c.ResetSession(t.Context()); err != nil {
+			t.Errorf("idle and alive: %v", err)
+		}
+	})
+}
+
+// What a call that fails becomes, without any plugin.
+func TestFailedCalls(t *testing.T) {
+	exec := func(ctx context.Context, c *Conn) error { _, err := c.ExecContext(ctx, "x", nil); return err }
+	tests := map[string]struct {
+		host    func(h *fakeHost)
+		conn    func(c *Conn)
+		is, not []error
+		valid   bool // the connection may be used again
+	}{
+		"B99: an ordinary error": {func(h *fakeHost) { h.fails['e'] = stateError("23505") }, nil, []error{stateError("23505")}, []error{driver.ErrBadConn, ErrOutcomeUnknown}, true},
+		"B34: driver.ErrBadConn": {func(h *fakeHost) { h.fails['e'] = driver.ErrBadConn }, nil, []error{ErrOutcomeUnknown}, []error{driver.ErrBadConn, ErrFailover}, false},
+		"B36: conn closed":       {nil, func(c *Conn) { nativeOf(c).broken = true }, []error{driver.ErrBadConn, errFakeClosed}, []error{ErrOutcomeUnknown}, false},
+		"shutdown":               {func(h *fakeHost) { h.fails['e'] = errFakeShutdown }, nil, []error{ErrOutcomeUnknown, errFakeShutdown}, []error{driver.ErrBadConn}, false},
+		"aborted before":         {nil, func(c *Conn) { c.Link().Abort(errTestCause) }, []error{driver.ErrBadConn, errTestCause}, []error{ErrOutcomeUnknown}, false},
+		"B43: read-only, any":    {func(h *fakeHost) { h.fails['e'] = errFakeReadOnly }, nil, []error{errFakeReadOnly}, []error{ErrFailover, driver.ErrBadConn}, true},
+		"B43: read-only, writer": {func(h *fakeHost) { h.fails['e'] = errFakeReadOnly }, func(c *Conn) { c.Expect(RoleWriter) }, []error{errFakeReadOnly}, []error{ErrFailover, driver.ErrBadConn}, true},
+		"busy":                   {func(h *fakeHost) { h.fails['e'] = errFakeBusy }, nil, []error{errFakeBusy}, []error{driver.ErrBadConn, ErrFailover}, true},
+		"ErrSkip":                {func(h *fakeHost) { h.fails['e'] = driver.ErrSkip }, nil, []error{driver.ErrSkip}, nil, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeCluster("w1")
+			k := f.handle(t, nil)
+			c := open(t, k)
+			if test.host != nil {
+				f.with("w1", test.host)
+			}
+			if test.conn != nil {
+				test.conn(c)
+			}
+			err := exec(t.Context(), c)
+			for _, want := range test.is {
+				if !errors.Is(err, want) {
+					t.Errorf("%v is not %v", err, want)
+				}
+			}
+			for _, unwanted := range test.not {
+				if errors.Is(err, unwanted) {
+					t.Errorf("%v is %v", err, unwanted)
+				}
+			}
+			if got := c.IsValid(); got != test.valid {
+				t.Errorf("IsValid is %t", got)
+			}
+			if k.Cluster().Down("w1") != nil {
+				t.Error("a failed call marked the host down")
+			}
+		})
+	}
+}
+
+// B32, B33: the caller's own cancellation says so, and is no failover.
+func TestCallersContextEnds(t *testing.T) {
+	for name, inTx := range map[string]bool{"outside": false, "inside a transaction": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeCluster("w1")
+				k := f.handle(t, nil)
+				c := open(t, k)
+				if inTx {
+					if _, err := c.BeginTx(t.Context(), driver.TxOptions{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				f.with("w1", func(h *fakeHost) { h.ignores = 'e' })
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err := c.ExecContext(ctx, "x", nil)
+				if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrFailover) || errors.Is(err, driver.ErrBadConn) {
+					t.Errorf("got %v", err)
+				}
+				if errors.Is(err, ErrOutcomeUnknown) == inTx {
+					t.Errorf("outcome unknown: %t", !inTx)
+				}
+				if c.Link().Lost() != nil || k.Cluster().Down("w1") != nil {
+					t.Errorf("lost %v, down %v", c.Link().Lost(), k.Cluster().Down("w1"))
+				}
+				if err := open(t, k).Ping(t.Context()); err != nil {
+					t.Errorf("the next call: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// B44, B98: what ended a transaction is what every later call on it says, and
+// Rollback does not hide it.
+func TestLostTransaction(t *testing.T) {
+	f := newFakeCluster("w1")
+	c := open(t, f.handle(t, nil))
+	tx, err := c.BeginTx(t.Context(), driver.TxOptions{ReadOnly: true})
+	if err != nil || !c.InTx() || !c.ReadOnly() {
+		t.Fatalf("begin: %v, in a tx %t, read-only %t", err, c.InTx(), c.ReadOnly())
+	}
+	c.Link().Abort(errTestCause)
+	_, first := c.ExecContext(t.Context(), "x", nil)
+	var e *Error
+	if !errors.As(first, &e) || !e.InTx || e.Outcome != OutcomeRolledBack || !errors.Is(first, errTestCause) || errors.Is(first, driver.ErrBadConn) {
+		t.Errorf("first: %v", first)
+	}
+	if _, err := c.QueryContext(t.Context(), "y", nil); err != first { //nolint:errorlint // identity is meant
+		t.Errorf("second: %v", err)
+	}
+	if err := tx.Commit(); err != first { //nolint:errorlint // identity is meant
+		t.Errorf("commit: %v", err)
+	}
+	if c.InTx() {
+		t.Error("still in a transaction after Commit")
+	}
+	tx, err = open(t, f.handle(t, nil)).BeginTx(t.Context(), driver.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	(*Conn)(tx.(*connTx)).Link().Abort(errTestCause)
+	if err := tx.Rollback(); err != nil {
+		t.Errorf("rollback of what the server has rolled back: %v", err)
+	}
+}
+
+func TestLostCommit(t *testing.T) {
+	f := newFakeCluster("w1")
+	c := open(t, f.handle(t, nil))
+	tx, err := c.BeginTx(t.Context(), driver.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.with("w1", func(h *fakeHost) { h.fails['C'] = errFakeShutdown })
+	if err := tx.Commit(); !errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, driver.ErrBadConn) {
+		t.Errorf("commit: %v", err)
+	}
+	if c.InTx() || c.IsValid() {
+		t.Errorf("in a tx %t, valid %t", c.InTx(), c.IsValid())
+	}
+}
+
+// Rows report their failures too.
+func TestLostRows(t *testing.T) {
+	f := newFakeCluster("w1")
+	c := open(t, f.handle(t, nil))
+	rows, err := c.QueryContext(t.Context(), "x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rows.Next(nil); err != io.EOF { //nolint:errorlint // database/sql compares so
+		t.Errorf("end of rows: %v", err)
+	}
+	c.Link().Abort(errTestCause)
+	err = rows.Next(nil)
+	var e *Error
+	if !errors.As(err, &e) || e.Op != OpRows || !errors.Is(err, errTestCause) || !errors.Is(err, ErrOutcomeUnknown) {
+		t.Errorf("lost rows: %v", err)
+	}
+}
+
+// Promise 3, B120: a healthy call through Conn allocates what the bare driver
+// allocates.
+func TestHealthyCallsDoNotAllocate(t *testing.T) {
+	c := open(t, newFakeCluster("w1").handle(t, nil))
+	bare := nativeOf(c)
+	bare.silent = true
+	ctx := t.Context()
+	bareStmt, err := bare.PrepareContext(ctx, "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stmt := newStmt(c, bareStmt, "s")
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	type stmtContext interface {
+		driver.StmtExecContext
+		driver.StmtQueryContext
+	}
+	tests := map[string]func(n Native, s stmtContext){
+		"query": func(n Native, _ stmtContext) { _, err := n.QueryContext(ctx, "q", nil); must(err) },
+		"exec":  func(n Native, _ stmtContext) { _, err := n.ExecContext(ctx, "e", nil); must(err) },
+		"ping":  func(n Native, _ stmtContext) { must(n.Ping(ctx)) },
+		"reset": func(n Native, _ stmtContext) { must(n.ResetSession(ctx)) },
+		"commit": func(n Native, _ stmtContext) {
+			tx, err := n.BeginTx(ctx, driver.TxOptions{})
+			must(err)
+			must(tx.Commit())
+		},
+		"rollback": func(n Native, _ stmtContext) {
+			tx, err := n.BeginTx(ctx, driver.TxOptions{})
+			must(err)
+			must(tx.Rollback())
+		},
+		"prepared query": func(_ Native, s stmtContext) { _, err := s.QueryContext(ctx, nil); must(err) },
+		"prepared exec":  func(_ Native, s stmtContext) { _, err := s.ExecContext(ctx, nil); must(err) },
+		"valid":          func(n Native, _ stmtContext) { n.(driver.Validator).IsValid() },
+	}
+	for name, call := range tests {
+		want := testing.AllocsPerRun(100, func() { call(bare, bareStmt.(stmtContext)) })
+		if got := testing.AllocsPerRun(100, func() { call(c, stmt.(stmtContext)) }); got > want {
+			t.Errorf("%s allocates %.0f times, the bare driver %.0f", name, got, want)
+		}
+	}
+}
+
+// Every optional interface of the driver's statements is kept, none is invented.
+func TestStatementInterfaces(t *testing.T) {
+	c := open(t, newFakeCluster("w1").handle(t, nil))
+	plain, err := c.PrepareContext(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := plain.(driver.NamedValueChecker); ok {
+		t.Error("a NamedValueChecker was invented")
+	}
+	checking := newStmt(c, checkedStmt{(*fakeStmt)(nativeOf(c))}, "s")
+	if _, ok := checking.(driver.NamedValueChecker); !ok {
+		t.Error("the NamedValueChecker is gone")
+	}
+	if _, ok := checking.(driver.StmtQueryContext); !ok {
+		t.Error("the StmtQueryContext is gone")
+	}
+}
+
+type checkedStmt struct{ *fakeStmt }
+
+func (checkedStmt) CheckNamedValue(*driver.NamedValue) error { return nil }
+
+// RunTx repeats what is safe, and only that.
+func TestRunTx(t *testing.T) {
+	lostBefore := &Error{Op: OpExec, Sent: true, InTx: true, Outcome: OutcomeRolledBack}
+	tests := map[string]struct {
+		err      error // of fn, always
+		attempts int
+	}{
+		"none":                       {nil, 1},
+		"an ordinary error":          {stateError("23505"), 1},
+		"serialization failure":      {stateError("40001"), 10},
+		"deadlock":                   {fmt.Errorf("step 2: %w", stateError("40P01")), 10},
+		"failover in the tx":         {&Error{Op: OpExec, Sent: true, InTx: true, Outcome: OutcomeRolledBack, Kind: ErrTransactionResolutionUnknown}, 10},
+		"failover, joined":           {errors.Join(errors.New("x"), &Error{Op: OpExec, Kind: ErrFailoverSuccess}), 10},
+		"lost, rolled back":          {lostBefore, 10},
+		"outcome unknown":            {&Error{Op: OpCommit, Sent: true, InTx: true, Outcome: OutcomeUnknown, Kind: ErrTransactionResolutionUnknown}, 1},
+		"failover failed":            {&Error{Op: OpExec, Kind: ErrFailoverFailed}, 1},
+		"cannot connect":             {&Error{Op: OpConnect, Kind: ErrConnect}, 1},
+		"cancelled":                  {context.Canceled, 1},
+		"cancelled, rolled back":     {&Error{Op: OpExec, Sent: true, InTx: true, Outcome: OutcomeRolledBack, Err: context.Canceled}, 1},
+		"deadline, rolled back":      {&Error{Op: OpExec, Sent: true, InTx: true, Outcome: OutcomeRolledBack, Err: context.DeadlineExceeded}, 1},
+		"wrong configuration":        {ErrConfig, 1},
+		"serialization, commit lost": {errors.Join(stateError("40001"), &Error{Outcome: OutcomeUnknown}), 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeCluster("w1")
+				db := sql.OpenDB(f.handle(t, nil))
+				defer db.Close()
+				attempts := 0
+				err := RunTx(t.Context(), db, nil, func(tx *sql.Tx) error {
+					attempts++
+					if _, err := tx.ExecContext(t.Context(), "x"); err != nil {
+						return err
+					}
+					return test.err
+				})
+				if !errors.Is(err, test.err) || attempts != test.attempts {
+					t.Errorf("%d attempts, want %d: %v", attempts, test.attempts, err)
+				}
+				if test.err != nil && SafeToRepeat(test.err) != (test.attempts > 1) {
+					t.Errorf("SafeToRepeat(%v) is %t", test.err, SafeToRepeat(test.err))
+				}
+				if n := read(f, "w1", func(h *fakeHost) int { return h.inTx }); n != 0 {
+					t.Errorf("%d transactions are left open", n)
+				}
+			})
+		})
+	}
+}
+
+func TestRunTxRepeatsALostConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1")
+		db := sql.OpenDB(f.handle(t, nil))
+		defer db.Close()
+		attempts := 0
+		err := RunTx(t.Context(), db, nil, func(tx *sql.Tx) error {
+			if attempts++; attempts < 3 {
+				f.with("w1", func(h *fakeHost) {
+					for c := range h.conns {
+						_ = c.Close()
+					}
+				})
+			}
+			_, err := tx.ExecContext(t.Context(), "x")
+			return err
+		})
+		if err != nil || attempts != 3 {
+			t.Errorf("%d attempts: %v", attempts, err)
+		}
+		// A commit whose answer is lost is never repeated.
+		attempts = 0
+		f.with("w1", func(h *fakeHost) { h.fails['C'] = errFakeShutdown })
+		err = RunTx(t.Context(), db, nil, func(*sql.Tx) error { attempts++; return nil })
+		if !errors.Is(err, ErrOutcomeUnknown) || attempts != 1 {
+			t.Errorf("%d attempts: %v", attempts, err)
+		}
+	})
+}
+
+func TestRunTxEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := sql.OpenDB(newFakeCluster("w1").handle(t, nil))
+		defer db.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		err := RunTx(ctx, db, nil, func(*sql.Tx) error { return stateError("40001") })
+		if err == nil || time.Since(start) > 100*time.Millisecond {
+			t.Errorf("after %s: %v", time.Since(start), err)
+		}
+	})
+}
+
+func TestRunTxRollsBackWhenFnPanics(t *testing.T) {
+	f := newFakeCluster("w1")
+	db := sql.OpenDB(f.handle(t, nil))
+	defer db.Close()
+	func() {
+		defer func() {
+			if recover() != "out of cheese" {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_ = RunTx(t.Context(), db, nil, func(*sql.Tx) error { panic("out of cheese") })
+	}()
+	if n := read(f, "w1", func(h *fakeHost) int { return h.inTx }); n != 0 {
+		t.Errorf("%d transactions are left open", n)
+	}
+	if n := db.Stats().InUse; n != 0 {
+		t.Errorf("%d connections are in use", n)
+	}
+}
