@@ -1,0 +1,158 @@
+// Package consumer builds applications the way users do: from downloaded
+// modules, without the workspace and without replace directives. It checks that
+// they run, which versions and packages they are made of, and how large they are.
+package consumer
+
+import (
+	"context"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/awsdb/awsdb/ci/internal/sandbox"
+	"github.com/awsdb/awsdb/ci/internal/workspace"
+)
+
+const (
+	// MaxGrowth is how many bytes larger than the baseline an application may be.
+	MaxGrowth = 1_000_000
+	// forbidden is where the modules of the AWS SDK live. No application here
+	// imports a plugin that needs it.
+	forbidden = "github.com/aws/"
+	// runTimeout bounds how long an application may run. It is a guard against
+	// hanging, far above what one needs.
+	runTimeout = 2 * time.Minute
+)
+
+// Check builds and examines every application and writes one line about each
+// to w. The error tells of all that is wrong.
+func Check(ctx context.Context, work *workspace.Workspace, applications []Application, w io.Writer) (err error) {
+	box, err := sandbox.New(ctx, work)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, box.Close()) }()
+	var failures error
+	var baseline int64
+	for i, application := range applications {
+		b := build{Sandbox: box, Application: application}
+		size, err := b.check(ctx, fmt.Sprintf("application%d", i))
+		if err != nil {
+			failures = errors.Join(failures, fmt.Errorf("%s: %w", application.Name, err))
+		}
+		if size == 0 {
+			continue
+		}
+		line := fmt.Sprintf("%-28s %6.2f MB", application.Name, megabytes(size))
+		if application.Baseline {
+			baseline = size
+		} else if baseline > 0 {
+			growth := size - baseline
+			line += fmt.Sprintf("  %+.2f MB", megabytes(growth))
+			if growth > MaxGrowth {
+				failures = errors.Join(failures, fmt.Errorf("%s: is %.2f MB larger than the baseline, %.2f MB are allowed",
+					application.Name, megabytes(growth), megabytes(MaxGrowth)))
+			}
+		}
+		fmt.Fprintln(w, line)
+	}
+	return failures
+}
+
+func megabytes(size int64) float64 { return float64(size) / 1e6 }
+
+// build is one application in its sandbox.
+type build struct {
+	*sandbox.Sandbox
+	Application
+}
+
+// check returns the size of the binary in bytes, 0 when there is none.
+func (b build) check(ctx context.Context, folder string) (int64, error) {
+	dir, err := b.Folder(folder)
+	if err != nil {
+		return 0, err
+	}
+	if err := b.write(dir); err != nil {
+		return 0, err
+	}
+	// -mod=mod adds the indirect requirements, as go get would have.
+	if _, err := b.Go(ctx, dir, "build", "-mod=mod", "-o", "application", "."); err != nil {
+		return 0, err
+	}
+	binary := filepath.Join(dir, "application")
+	info, err := os.Stat(binary)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), errors.Join(b.checkVersions(binary), b.checkPackages(ctx, dir), b.run(ctx, dir))
+}
+
+func (b build) write(dir string) error {
+	goMod := "module example.com/application\n\ngo 1.25.0\n\n"
+	for _, path := range slices.Sorted(maps.Keys(b.Requires)) {
+		goMod += fmt.Sprintf("require %s %s\n", path, b.Requires[path])
+	}
+	sums, err := b.Sums()
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{"main.go": []byte(b.Source), "go.mod": []byte(goMod), "go.sum": sums} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkVersions reads what `go version -m` prints.
+func (b build) checkVersions(binary string) error {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return err
+	}
+	linked := make(map[string]string, len(info.Deps))
+	var failures error
+	for _, dependency := range info.Deps {
+		linked[dependency.Path] = dependency.Version
+		if strings.HasPrefix(dependency.Path, forbidden) {
+			failures = errors.Join(failures, fmt.Errorf("links %s %s", dependency.Path, dependency.Version))
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(b.Requires)) {
+		if linked[path] != b.Requires[path] {
+			failures = errors.Join(failures, fmt.Errorf("links %s %q, want %s", path, linked[path], b.Requires[path]))
+		}
+	}
+	return failures
+}
+
+// checkPackages sees packages that the linker dropped as well: they still cost
+// a download and compile time.
+func (b build) checkPackages(ctx context.Context, dir string) error {
+	listed, err := b.Go(ctx, dir, "list", "-mod=mod", "-deps", ".")
+	if err != nil {
+		return err
+	}
+	var failures error
+	for _, path := range strings.Fields(listed) {
+		if strings.HasPrefix(path, forbidden) {
+			failures = errors.Join(failures, fmt.Errorf("imports %s", path))
+		}
+	}
+	return failures
+}
+
+func (b build) run(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	_, err := b.Run(ctx, dir, "./application")
+	return err
+}
