@@ -1,8 +1,8 @@
 package core
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -109,13 +109,14 @@ func (r *registry) checkParams(i Info) {
 func (r *registry) all() []Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	infos := make([]Info, 0, len(r.infos))
-	for _, i := range r.infos {
-		infos = append(infos, i)
+	ordered := map[string]Info{}
+	for code, i := range r.infos {
+		ordered[fmt.Sprintf("%03d %s", i.Stage, code)] = i
 	}
-	slices.SortFunc(infos, func(a, b Info) int {
-		return cmp.Or(cmp.Compare(a.Stage, b.Stage), strings.Compare(a.Code, b.Code))
-	})
+	infos := make([]Info, 0, len(ordered))
+	for _, key := range slices.Sorted(maps.Keys(ordered)) {
+		infos = append(infos, ordered[key])
+	}
 	return infos
 }
 

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -103,21 +104,19 @@ func currentInstances(rows []Instance) []Instance {
 			newest[key] = r
 		}
 	}
+	keys := slices.Sorted(maps.Keys(newest))
 	writer := ""
-	for key, r := range newest {
-		if !r.Writer {
-			continue
-		}
-		if w, ok := newest[writer]; !ok || r.UpdatedAt.After(w.UpdatedAt) || (r.UpdatedAt.Equal(w.UpdatedAt) && key < writer) {
+	for _, key := range keys {
+		if r := newest[key]; r.Writer && (writer == "" || r.UpdatedAt.After(newest[writer].UpdatedAt)) {
 			writer = key
 		}
 	}
 	current := make([]Instance, 0, len(newest))
-	for key, r := range newest {
+	for _, key := range keys {
+		r := newest[key]
 		r.Writer = key == writer // a lingering mark makes no second writer
 		current = append(current, r)
 	}
-	slices.SortFunc(current, func(a, b Instance) int { return strings.Compare(a.ID, b.ID) })
 	return current
 }
 
