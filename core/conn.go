@@ -162,7 +162,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		return nil, err
 	}
 	c.tx, c.txCtx, c.readOnly, c.lostTx = tx, ctx, opts.ReadOnly, nil
-	return (*connTx)(c), nil
+	return connTx{c}, nil
 }
 
 // Begin implements driver.Conn.

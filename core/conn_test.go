@@ -181,7 +181,7 @@ func TestLostTransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	(*Conn)(tx.(*connTx)).Link().Abort(errTestCause)
+	tx.(connTx).c.Link().Abort(errTestCause)
 	if err := tx.Rollback(); err != nil {
 		t.Errorf("rollback of what the server has rolled back: %v", err)
 	}

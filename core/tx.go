@@ -2,13 +2,13 @@ package core
 
 import "errors"
 
-// connTx is the driver.Tx of a Conn: the Conn itself under another name, so that
-// a transaction costs no allocation.
-type connTx Conn
+// connTx is the driver.Tx of a Conn. It is as large as a pointer, so that making
+// an interface of it allocates nothing.
+type connTx struct{ c *Conn }
 
 // Commit implements driver.Tx.
-func (t *connTx) Commit() error {
-	c := (*Conn)(t)
+func (t connTx) Commit() error {
+	c := t.c
 	if lost := c.lostTx; lost != nil {
 		t.done()
 		return lost // the server rolled it back long ago; nothing is sent
@@ -27,8 +27,8 @@ func (t *connTx) Commit() error {
 // Rollback implements driver.Tx. When the connection is lost the server has
 // rolled back already, which is what was asked for: no error then, so that the
 // one which mattered is not hidden behind this one.
-func (t *connTx) Rollback() error {
-	c := (*Conn)(t)
+func (t connTx) Rollback() error {
+	c := t.c
 	call := Call{Op: OpRollback}
 	ctx := c.txCtx
 	for _, o := range c.chain.observers { // no gate holds a rollback
@@ -46,4 +46,6 @@ func (t *connTx) Rollback() error {
 	return err
 }
 
-func (t *connTx) done() { t.tx, t.txCtx, t.readOnly, t.lostTx = nil, nil, false, nil }
+func (t connTx) done() {
+	t.c.tx, t.c.txCtx, t.c.readOnly, t.c.lostTx = nil, nil, false, nil
+}

@@ -108,6 +108,7 @@ func (w *watcher) run(ctx context.Context, reports chan<- report) {
 	)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	answered := false // the previous time
 	for ctx.Err() == nil {
 		r := report{from: w, host: w.host, start: time.Now()}
 		r.observation, r.err = w.safeProbe(ctx, false)
@@ -120,7 +121,8 @@ func (w *watcher) run(ctx context.Context, reports chan<- report) {
 		case <-ctx.Done():
 			return
 		}
-		timer.Reset(w.pause(failures, r.err))
+		timer.Reset(w.pause(failures, r.err, answered))
+		answered = r.err == nil
 		select {
 		case <-timer.C:
 		case <-w.wake:
@@ -129,14 +131,18 @@ func (w *watcher) run(ctx context.Context, reports chan<- report) {
 	}
 }
 
-// pause is the time between two questions. While the writer is searched for,
-// even a host that refuses connections is asked at the fast pace for some
-// seconds: it may be the next writer, just starting.
-func (w *watcher) pause(failures *backoff.ExponentialBackOff, err error) time.Duration {
+// pause is the time between two questions. A host that has just broken an
+// established connection is asked again at once: a promotion ends all sessions.
+// While the writer is searched for, even a host that refuses connections is asked
+// at the fast pace for some seconds: it may be the next writer, just starting.
+func (w *watcher) pause(failures *backoff.ExponentialBackOff, err error, answered bool) time.Duration {
 	period := time.Duration(w.period.Load())
 	if err == nil {
 		failures.Reset()
 		return period
+	}
+	if answered && !errors.Is(err, ErrQueryTimeout) {
+		return time.Millisecond
 	}
 	if failures.GetElapsedTime() < settleFor {
 		return period/2 + rand.N(period)
