@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/pgserver"
+	"github.com/awsdb/awsdb/lab/internal/realpg"
 )
 
 // port is the one every instance pretends to listen on.
@@ -21,8 +23,9 @@ const port = 5432
 // Cluster is a running cluster. All methods are safe for concurrent use.
 type Cluster struct {
 	options   Options
-	store     *pgserver.Store
-	authority *authority // nil without TLS
+	store     *pgserver.Store // nil with real servers
+	real      *realpg.Cluster // nil without
+	authority *authority      // nil without TLS
 	transport transport
 
 	life       context.Context // ends with Close
@@ -35,6 +38,7 @@ type Cluster struct {
 	added      map[string]int
 	promotions []promotion // who is and was the writer, the present one last
 	zone       zone
+	err        error // the first failure of what returns no error
 }
 
 // Start starts a cluster. Close it when done.
@@ -43,18 +47,11 @@ func Start(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{options: o, store: pgserver.NewStore(), added: map[string]int{}, zone: newZone()}
-	c.life, c.end = context.WithCancel(context.Background())
-	c.transport = loopback{}
-	if o.Network == Memory {
-		c.transport = memory{latency: o.Latency}
+	c, err := newCluster(o)
+	if err != nil {
+		return nil, err
 	}
-	if o.TLS != TLSOff {
-		if c.authority, err = newAuthority(); err != nil {
-			c.end()
-			return nil, err
-		}
-	}
+	c.store = pgserver.NewStore()
 	if err := c.populate(); err != nil {
 		c.Close()
 		return nil, err
@@ -62,8 +59,21 @@ func Start(o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// populate adds the endpoints and instances the options ask for.
-func (c *Cluster) populate() error {
+// newCluster makes a cluster with its endpoints and without instances.
+func newCluster(o Options) (*Cluster, error) {
+	c := &Cluster{options: o, added: map[string]int{}, zone: newZone()}
+	c.life, c.end = context.WithCancel(context.Background())
+	c.transport = loopback{}
+	if o.Network == Memory {
+		c.transport = memory{latency: o.Latency}
+	}
+	if o.TLS != TLSOff {
+		var err error
+		if c.authority, err = newAuthority(); err != nil {
+			c.end()
+			return nil, err
+		}
+	}
 	for _, region := range c.regions() {
 		c.zone.endpoints[c.name("cluster", region)] = endpoint{kind: writerEndpoint, region: region}
 		c.zone.endpoints[c.name("cluster-ro", region)] = endpoint{kind: readerEndpoint, region: region}
@@ -71,10 +81,14 @@ func (c *Cluster) populate() error {
 	if name := c.GlobalEndpoint(); name != "" {
 		c.zone.endpoints[name] = endpoint{kind: globalEndpoint}
 	}
+	return c, nil
+}
+
+// populate adds the instances the options ask for.
+func (c *Cluster) populate() error {
 	for _, region := range c.regions() {
 		for n := range c.options.Instances {
-			id := fmt.Sprintf("%s-%d", c.regionName(region), n+1)
-			if _, err := c.add(id, region); err != nil {
+			if _, err := c.add(c.instanceID(region, n), region); err != nil {
 				return err
 			}
 		}
@@ -91,6 +105,9 @@ func (c *Cluster) Close() {
 	c.end()
 	for _, i := range instances {
 		i.close()
+	}
+	if c.real != nil {
+		c.fail(c.real.Close())
 	}
 	c.goroutines.Wait()
 	c.transport.settle()
@@ -123,6 +140,11 @@ func (c *Cluster) regionName(region string) string {
 		return c.options.Name
 	}
 	return c.options.Name + "-" + region
+}
+
+// instanceID is the identifier of the region's nth instance at the start, counting from 0.
+func (c *Cluster) instanceID(region string, n int) string {
+	return fmt.Sprintf("%s-%d", c.regionName(region), n+1)
 }
 
 // name is a cluster endpoint's DNS name.
@@ -237,7 +259,32 @@ func (c *Cluster) Readers() []*Instance {
 
 // Rows are the committed rows of a table, in the order they were inserted, and nil for an unknown table. Values
 // are nil, bool, int64, float64, string (also for numeric, uuid and jsonb), []byte or time.Time.
-func (c *Cluster) Rows(table string) [][]any { return c.store.Rows(table) }
+// Real servers give the rows in the order they are stored and every other type as its text in SQL; the table's name may
+// be qualified by a schema.
+func (c *Cluster) Rows(table string) [][]any {
+	if c.real != nil {
+		return c.realRows(table)
+	}
+	return c.store.Rows(table)
+}
+
+// Err is the first failure of a call that returns no error: Failover, and with real servers also the faults,
+// Heal, Restart, Rows, Statements, Logins and Close. A test looks at it in the end.
+func (c *Cluster) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// fail keeps an error, unless it is nil, for Err. What fails because the cluster is being closed is none.
+func (c *Cluster) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	closing := errors.Is(err, realpg.ErrClosed) || c.closed && errors.Is(err, context.Canceled)
+	if c.err == nil && !closing {
+		c.err = err
+	}
+}
 
 // writer is the identifier of the present writer. The caller holds mu.
 func (c *Cluster) writer() string { return c.promotions[len(c.promotions)-1].id }
@@ -245,6 +292,7 @@ func (c *Cluster) writer() string { return c.promotions[len(c.promotions)-1].id 
 // promotion is one change of the writer.
 type promotion struct {
 	id       string
+	at       time.Time // when it took effect; zero for the first writer
 	statusAt time.Time // when the other instances' status shows it
 	dnsAt    time.Time // when DNS shows it
 }

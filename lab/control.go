@@ -22,29 +22,42 @@ type PromoteOptions struct {
 }
 
 // Promote makes an instance the writer. The old one is read-only from the same instant on: what it has not committed
-// will fail, as the shared storage no longer takes its writes. Promoting the writer changes nothing.
-// It panics when there is no such instance.
-func (c *Cluster) Promote(id string, o PromoteOptions) {
-	now := time.Now()
+// will fail, as the shared storage no longer takes its writes. Promoting the writer changes nothing. The error
+// tells that there is no such instance.
+//
+// With real servers Promote takes time, mostly less than a second, and returns when the new writer has
+// committed something. From before that the old one acknowledges no write any more, even if it still runs. The
+// error may also be that no reader that runs has every acknowledged write, or that o has a StatusLag.
+func (c *Cluster) Promote(id string, o PromoteOptions) error {
 	c.mu.Lock()
 	i, old := c.instance(id), c.instance(c.writer())
-	if i == nil {
-		c.mu.Unlock()
-		panic(fmt.Sprintf("lab: promote %q: no such instance", id))
+	c.mu.Unlock()
+	switch {
+	case i == nil:
+		return fmt.Errorf("lab: promote %q: there is no such instance", id)
+	case i == old:
+		return nil
 	}
-	if i == old {
-		c.mu.Unlock()
-		return
+	at := time.Now()
+	if c.real != nil {
+		var err error
+		if at, err = c.promoteReal(i, o); err != nil {
+			return fmt.Errorf("lab: promote %s: %w", id, err)
+		}
 	}
-	c.promotions = append(c.promotions, promotion{id: id, statusAt: now.Add(o.StatusLag), dnsAt: now.Add(o.DNSLag)})
+	now := time.Now()
+	c.mu.Lock()
+	p := promotion{id: id, at: at, statusAt: now.Add(o.StatusLag), dnsAt: now.Add(o.DNSLag)}
+	c.promotions = append(c.promotions, p)
 	c.mu.Unlock()
 	if o.DropSessions {
 		for _, i := range []*Instance{old, i} {
 			if i != nil {
-				i.backend().drop("57P01")
+				i.backend().drop()
 			}
 		}
 	}
+	return nil
 }
 
 // FailoverOptions describe a failover. The zero value: the writer crashes and the next healthy instance is the
@@ -64,7 +77,7 @@ type FailoverOptions struct {
 }
 
 // Failover lets a fault befall the writer now and does the rest by and by, in the background. The channel is closed
-// when all is done, or the cluster closed.
+// when all is done, or the cluster closed, or the promotion has failed: see [Cluster.Err].
 func (c *Cluster) Failover(o FailoverOptions) <-chan struct{} {
 	done := make(chan struct{})
 	old := c.Writer()
@@ -86,7 +99,10 @@ func (c *Cluster) Failover(o FailoverOptions) <-chan struct{} {
 		if to == "" {
 			return
 		}
-		c.Promote(to, o.Promote)
+		if err := c.Promote(to, o.Promote); err != nil {
+			c.fail(err)
+			return
+		}
 		if o.RestartAfter > 0 && old != nil && gate.Sleep(c.life, o.RestartAfter) == nil {
 			old.Restart()
 		}
@@ -106,7 +122,7 @@ func (c *Cluster) successor(old *Instance) string {
 	elsewhere := ""
 	for _, i := range slices.Concat(instances[at+1:], instances[:max(at, 0)]) {
 		switch {
-		case !i.gate.Healthy():
+		case !i.healthy():
 		case old == nil || i.region == old.region:
 			return i.id
 		case elsewhere == "":
@@ -116,8 +132,13 @@ func (c *Cluster) successor(old *Instance) string {
 	return elsewhere
 }
 
-// AddReader adds an instance to the primary region.
-func (c *Cluster) AddReader(id string) (*Instance, error) { return c.add(id, c.options.Region) }
+// AddReader adds an instance to the primary region. A cluster of real servers keeps those it started with.
+func (c *Cluster) AddReader(id string) (*Instance, error) {
+	if c.real != nil {
+		return nil, fmt.Errorf("lab: instance %s: real servers cannot be added later: set Options.Instances", id)
+	}
+	return c.add(id, c.options.Region)
+}
 
 func (c *Cluster) add(id, region string) (*Instance, error) {
 	if err := checkIdentifier(id); err != nil {
@@ -126,14 +147,14 @@ func (c *Cluster) add(id, region string) (*Instance, error) {
 	i := &Instance{cluster: c, id: id, region: region, host: c.instanceHost(id, region)}
 	latency := c.transport.answerDelay(c.options.Latency)
 	i.gate = gate.New(latency)
-	if c.authority != nil {
-		certificate, err := c.authority.issue(c.certificateNames(i))
+	if c.authority != nil && c.real == nil {
+		certificate, err := c.authority.issue(c.certificateNames(i.host, region))
 		if err != nil {
 			return nil, err
 		}
 		i.certificate = certificate
 	}
-	i.process = newProcess(i)
+	i.process = c.newBackend(i)
 	if err := c.transport.listen(i); err != nil {
 		return nil, fmt.Errorf("lab: instance %s: %w", id, err)
 	}
@@ -173,8 +194,10 @@ func (c *Cluster) admit(i *Instance) error {
 }
 
 // RemoveInstance deletes an instance: its sessions end, its name and address exist no longer. It does nothing
-// when there is no such instance. A cluster whose writer is removed has none until the next Promote.
+// when there is no such instance. A cluster whose writer is removed has none until the next Promote. It panics in
+// a cluster of real servers.
 func (c *Cluster) RemoveInstance(id string) {
+	c.mustSimulate("RemoveInstance")
 	c.mu.Lock()
 	i := c.instance(id)
 	c.instances = slices.DeleteFunc(c.instances, func(other *Instance) bool { return other == i })

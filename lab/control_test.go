@@ -92,7 +92,7 @@ func TestPromoteFencesTheOldWriter(t *testing.T) {
 		if _, err := tx.Exec("insert into t values (1)"); err != nil {
 			t.Fatal(err)
 		}
-		cluster.Promote("mydb-2", lab.PromoteOptions{})
+		promote(t, cluster, "mydb-2", lab.PromoteOptions{})
 		wantCode(t, tx.Commit(), "25006")
 		_, err = old.Exec("insert into t values (2)")
 		wantCode(t, err, "25006")
@@ -122,7 +122,7 @@ func TestAFrozenWriterWakesUpFenced(t *testing.T) {
 		result := make(chan error, 1)
 		go func() { _, err := db.Exec("insert into t values (1)"); result <- err }()
 		time.Sleep(time.Minute)
-		cluster.Promote("mydb-2", lab.PromoteOptions{})
+		promote(t, cluster, "mydb-2", lab.PromoteOptions{})
 		old.Heal()
 		wantCode(t, <-result, "25006")
 		wantEqual(t, "rows", len(cluster.Rows("t")), 0)
@@ -133,7 +133,7 @@ func TestPromoteDropsSessions(t *testing.T) {
 	eachNetwork(t, lab.Options{}, func(t *testing.T, cluster *lab.Cluster) {
 		old, to := hanging(t, cluster, cluster.Instance("mydb-1")), hanging(t, cluster, cluster.Instance("mydb-2"))
 		other := connect(t, cluster, cluster.Instance("mydb-3").Host())
-		cluster.Promote("mydb-2", lab.PromoteOptions{DropSessions: true})
+		promote(t, cluster, "mydb-2", lab.PromoteOptions{DropSessions: true})
 		wantCode(t, <-old, "57P01")
 		wantCode(t, <-to, "57P01")
 		if err := ping(other)(t.Context()); err != nil {
@@ -156,7 +156,7 @@ func TestStatusLag(t *testing.T) {
 			}
 		}
 		see("mydb-1", "mydb-1", "mydb-1")
-		cluster.Promote("mydb-2", lab.PromoteOptions{StatusLag: 10 * time.Second})
+		promote(t, cluster, "mydb-2", lab.PromoteOptions{StatusLag: 10 * time.Second})
 		see("mydb-1", "mydb-2", "mydb-1")
 		time.Sleep(10 * time.Second)
 		see("mydb-2", "mydb-2", "mydb-2")
@@ -202,7 +202,7 @@ func TestDNS(t *testing.T) {
 		notFound(t, cluster, "mydb-4.c9xyz0abcdef.us-east-1.rds.amazonaws.com")
 		notFound(t, cluster, "")
 
-		cluster.Promote("mydb-3", lab.PromoteOptions{DNSLag: 30 * time.Second})
+		promote(t, cluster, "mydb-3", lab.PromoteOptions{DNSLag: 30 * time.Second})
 		wantEqual(t, "writer, lagging", lookup(t, cluster, writer), "mydb-1")
 		time.Sleep(30 * time.Second)
 		wantEqual(t, "writer", lookup(t, cluster, writer), "mydb-3")
@@ -317,7 +317,7 @@ func TestGlobalDatabase(t *testing.T) {
 		notFound(t, cluster, cluster.RegionEndpoint("eu-west-1"))
 		wantEqual(t, "remote reader", lookup(t, cluster, cluster.RegionReaderEndpoint("eu-west-1")), "mydb-eu-west-1-1")
 
-		cluster.Promote("mydb-eu-west-1-2", lab.PromoteOptions{})
+		promote(t, cluster, "mydb-eu-west-1-2", lab.PromoteOptions{})
 		wantEqual(t, "global endpoint", lookup(t, cluster, cluster.GlobalEndpoint()), "mydb-eu-west-1-2")
 		wantEqual(t, "remote endpoint", lookup(t, cluster, cluster.RegionEndpoint("eu-west-1")), "mydb-eu-west-1-2")
 		notFound(t, cluster, cluster.Endpoint())
@@ -351,12 +351,14 @@ func TestFlavors(t *testing.T) {
 	}
 }
 
-func TestPromoteOfNobodyPanics(t *testing.T) {
+func TestPromoteOfNobody(t *testing.T) {
 	cluster := start(t, lab.Options{})
-	defer func() {
-		if recover() == nil {
-			t.Error("no panic")
-		}
-	}()
-	cluster.Promote("mydb-9", lab.PromoteOptions{})
+	if err := cluster.Promote("mydb-9", lab.PromoteOptions{}); err == nil {
+		t.Error("promoting nobody is no error")
+	}
+	wantEqual(t, "writer", cluster.Writer().ID(), "mydb-1")
+	<-cluster.Failover(lab.FailoverOptions{To: "mydb-9"})
+	if cluster.Err() == nil {
+		t.Error("a failed failover is not in Err")
+	}
 }

@@ -198,12 +198,12 @@ func (c *Cluster) Alias(name, target string) {
 	c.zone.aliases[canonical(name)] = canonical(target)
 }
 
-// certificateNames are the names a certificate of the given region's instances carries beside their own. The
+// certificateNames are the names a certificate has: the instance's own and the endpoints of its region. The
 // caller need not hold mu: they are constant after Start.
-func (c *Cluster) certificateNames(i *Instance) []string {
-	names := []string{i.host}
+func (c *Cluster) certificateNames(host, region string) []string {
+	names := []string{host}
 	for _, name := range slices.Sorted(maps.Keys(c.zone.endpoints)) {
-		if e := c.zone.endpoints[name]; e.kind == globalEndpoint || e.region == i.region {
+		if e := c.zone.endpoints[name]; e.kind == globalEndpoint || e.region == region {
 			names = append(names, name)
 		}
 	}

@@ -34,6 +34,22 @@
 // [Instance.Statements] tells what each instance received, so that a test can say how often a statement was
 // delivered, and [Cluster.Rows] what was committed.
 //
+// # Real servers
+//
+// [StartReal] gives the same Cluster and Instances with real PostgreSQL servers behind them, for tests whose SQL
+// the simulation does not know. It needs the server programs (apt-get install postgresql): without them its
+// error matches [ErrNotInstalled], so that a test can decide to be skipped. The servers replicate to each other
+// synchronously, so that as on shared storage a promotion loses no acknowledged write; they have Aurora's
+// functions in SQL, and speak TLS themselves. Clients reach them through a proxy in this process that does what
+// the network's faults ask for, while Crash is SIGKILL and Freeze is SIGSTOP of the server and its children.
+//
+// Promote, Restart and some faults take the time that real processes take. A replaced writer that still runs does
+// not fail at a write: it waits for a reader to confirm it, which never happens, until the client gives up or the
+// instance gets a Restart. (PostgreSQL lets a session out of that wait by a cancel request or its
+// statement_timeout, and acknowledges the write with a warning; and with synchronous_commit=off it does
+// not wait. Tests of lost writes use none of these.) OnStatement, OnLogin, SetLoad, AddReader and RemoveInstance
+// exist in the simulation only. What goes wrong where a method returns no error is in [Cluster.Err].
+//
 // # Loopback and memory
 //
 // By default each instance listens on a port of 127.0.0.1, and other programs can be pointed at its

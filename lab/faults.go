@@ -16,11 +16,10 @@ const (
 )
 
 // Crash kills the instance's process: live connections are reset, what they had not committed is gone, new
-// connections are refused until Restart.
+// connections are refused until Restart. A real server gets SIGKILL.
 func (i *Instance) Crash() {
 	i.quiet()
-	i.backend().kill()
-	i.gate.Kill()
+	i.backend().crash()
 }
 
 // Vanish makes the host a black hole, without a reset or any other sign: nothing sent to it arrives, nothing
@@ -37,10 +36,11 @@ func (i *Instance) Vanish(loss Loss) {
 	i.gate.Vanish(gate.Requests)
 }
 
-// Freeze stops the process, as SIGSTOP would: connects succeed, nothing is answered.
+// Freeze stops the process, as SIGSTOP would: connects succeed, nothing is answered. A real server and all its
+// children do get SIGSTOP.
 func (i *Instance) Freeze() {
 	i.quiet()
-	i.gate.Freeze()
+	i.backend().freeze()
 }
 
 // Refuse refuses new connections; live ones go on.
@@ -57,8 +57,10 @@ func (i *Instance) Slow(d time.Duration) { i.gate.Slow(d) }
 func (i *Instance) HangAfter(n int) { i.gate.HangAfter(n) }
 
 // Heal ends every fault but a dead process: connections go on where they were, and what was held back arrives.
+// A real server that was the writer before the last Promote still thinks it is, but acknowledges no write any
+// more; it becomes a reader with Restart.
 func (i *Instance) Heal() {
-	i.gate.Heal()
+	i.backend().heal()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.gate.Healthy() {
@@ -68,23 +70,15 @@ func (i *Instance) Heal() {
 
 // Restart replaces the process by a new one, and ends every fault: connections of before are reset, new ones
 // accepted. Its role is what the control plane says: a crashed writer that restarts before anybody else was
-// promoted is still the writer.
-func (i *Instance) Restart() {
-	process := newProcess(i)
-	i.mu.Lock()
-	old := i.process
-	i.process, i.quietSince = process, time.Time{}
-	i.mu.Unlock()
-	old.kill()
-	i.gate.Restart()
-}
+// promoted is still the writer. A real reader can only restart while the writer runs; it is back when Restart
+// returns, and if its data have left the writer's history it is a new copy of the writer's.
+func (i *Instance) Restart() { i.backend().restart() }
 
 // Shutdown ends the process in an orderly way, as a planned restart does: each session gets FATAL 57P01, new
 // connections are refused until Restart.
 func (i *Instance) Shutdown() {
 	i.quiet()
-	i.gate.Stop()
-	i.backend().drop("57P01")
+	i.backend().shutdown()
 }
 
 // quiet notes the time, for the status rows: the others no longer hear of the instance.

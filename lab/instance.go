@@ -24,13 +24,14 @@ type Instance struct {
 	listener    *net.TCPListener // nil in memory
 	gate        *gate.Gate
 
-	dials  atomic.Int64
-	logins atomic.Int64
+	dials    atomic.Int64
+	admitted atomic.Int64 // logins to the lab's own processes
 
 	mu          sync.Mutex // guards the rest; never held while waiting
 	process     backend
 	quietSince  time.Time // when the instance died or fell silent; zero: it is well
 	statements  []Statement
+	forgotten   int // of a real server: how many of its statements ResetStatements hides
 	onStatement func(Statement) Fate
 	onLogin     func(user string) error
 	cpu         float64
@@ -38,11 +39,19 @@ type Instance struct {
 	loadSet     bool
 }
 
-// backend is the server process behind an instance: its own wire server, or a real one that is proxied to.
+// backend is what runs behind an instance: a process of the lab's own, or a real server that is proxied to. It
+// knows what a fault means for the process, and tells the gate.
 type backend interface {
 	serve(conn *gate.Conn) // one client, until its connection ends
-	drop(code string)      // ends all sessions with FATAL and the given SQLSTATE
-	kill()                 // the process is gone: whatever it was about to do never happens
+	drop()                 // ends all sessions with FATAL 57P01
+	crash()                // whatever the process was about to do never happens; its connections are reset
+	shutdown()             // ends all sessions with FATAL 57P01, and then the process
+	freeze()
+	heal()    // ends all faults but a dead process
+	restart() // ends all faults; connections of before are reset
+	close()   // for good
+	logins() int
+	statements() []Statement
 }
 
 func (i *Instance) backend() backend {
@@ -89,10 +98,12 @@ func (i *Instance) Connections() int { return i.gate.Live() }
 func (i *Instance) Dials() int { return int(i.dials.Load()) }
 
 // Logins is the number of successful logins so far.
-func (i *Instance) Logins() int { return int(i.logins.Load()) }
+func (i *Instance) Logins() int { return i.backend().logins() }
 
-// SetLoad sets what the status functions report: processor load in percent, and replica lag (of a reader).
+// SetLoad sets what the status functions report: processor load in percent, and replica lag (of a reader). It
+// panics in a cluster of real servers.
 func (i *Instance) SetLoad(cpu float64, lag time.Duration) {
+	i.cluster.mustSimulate("SetLoad")
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.cpu, i.lag, i.loadSet = cpu, lag, true
@@ -145,6 +156,20 @@ func (i *Instance) close() {
 	if i.listener != nil {
 		i.listener.Close()
 	}
-	i.backend().kill()
+	i.backend().close()
 	i.gate.Close()
+}
+
+// replace makes b the process behind the instance, which is well again.
+func (i *Instance) replace(b backend) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.process, i.quietSince = b, time.Time{}
+}
+
+// healthy reports whether the instance would serve a new connection.
+func (i *Instance) healthy() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.quietSince.IsZero() && i.gate.Healthy()
 }

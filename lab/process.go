@@ -3,6 +3,7 @@ package lab
 import (
 	"crypto/tls"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,7 +46,37 @@ func newProcess(i *Instance) *process {
 
 func (p *process) serve(conn *gate.Conn) { p.server.ServeConn(conn) }
 
-func (p *process) drop(code string) { p.server.Terminate(code) }
+func (p *process) drop() { p.server.Terminate("57P01") }
+
+func (p *process) crash() {
+	p.kill()
+	p.gate.Kill()
+}
+
+func (p *process) shutdown() {
+	p.gate.Stop()
+	p.drop()
+}
+
+func (p *process) freeze() { p.gate.Freeze() }
+
+func (p *process) heal() { p.gate.Heal() }
+
+func (p *process) restart() {
+	p.replace(newProcess(p.Instance))
+	p.kill()
+	p.gate.Restart()
+}
+
+func (p *process) close() { p.kill() }
+
+func (p *process) logins() int { return int(p.admitted.Load()) }
+
+func (p *process) statements() []Statement {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.Instance.statements)
+}
 
 func (p *process) kill() { p.die.Do(func() { close(p.dead) }) }
 
@@ -81,7 +112,7 @@ func (p *process) login(user string) error {
 			return err
 		}
 	}
-	p.logins.Add(1)
+	p.admitted.Add(1)
 	return nil
 }
 
@@ -98,8 +129,8 @@ func (p *process) statement(s pgserver.Statement) pgserver.Fate {
 		received.At = time.Now()
 	}
 	p.mu.Lock()
-	index := len(p.statements)
-	p.statements = append(p.statements, received)
+	index := len(p.Instance.statements)
+	p.Instance.statements = append(p.Instance.statements, received)
 	onStatement := p.onStatement
 	p.mu.Unlock()
 	var fate Fate
@@ -112,8 +143,8 @@ func (p *process) statement(s pgserver.Statement) pgserver.Fate {
 	}
 	if fate.runs() {
 		p.mu.Lock()
-		if index < len(p.statements) && p.statements[index].At.Equal(received.At) {
-			p.statements[index].Ran = true
+		if index < len(p.Instance.statements) && p.Instance.statements[index].At.Equal(received.At) {
+			p.Instance.statements[index].Ran = true
 		}
 		p.mu.Unlock()
 	}

@@ -125,9 +125,12 @@ func chaos(ctx context.Context, cluster *lab.Cluster, random *rand.Rand, events 
 		fault()
 		pause(10 * time.Second)
 		events <- "promote " + to.ID()
-		cluster.Promote(to.ID(), lab.PromoteOptions{
+		err := cluster.Promote(to.ID(), lab.PromoteOptions{
 			DNSLag: time.Duration(random.Int64N(int64(10 * time.Second))), DropSessions: random.IntN(2) == 0,
 		})
+		if err != nil {
+			events <- err.Error()
+		}
 		pause(10 * time.Second)
 		if random.IntN(2) == 0 {
 			old.Heal()

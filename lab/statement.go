@@ -1,22 +1,22 @@
 package lab
 
 import (
-	"slices"
 	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/pgserver"
 )
 
-// Statement is one statement as an instance received it.
+// Statement is one statement as an instance received it. What is special about those of real servers is in
+// parentheses.
 type Statement struct {
-	Conn   uint64    // number of the connection, counting those of one process from 1
+	Conn   uint64    // number of the connection, counting those of one process from 1 (the server's process id)
 	User   string    // who sent it
-	SQL    string    // the text, without the terminating semicolon
-	Args   []any     // the bound parameters as bool, int64, float64, string, []byte, time.Time or nil
-	InTx   bool      // inside a transaction block
-	Writer bool      // the instance was the writer at that moment
-	Ran    bool      // it was given to the server to execute, not kept from it by a Fate or a crash
-	At     time.Time // when it was received
+	SQL    string    // the text, without the terminating semicolon (as it was sent)
+	Args   []any     // the bound parameters as bool, int64, float64, string, []byte, time.Time or nil (string or nil)
+	InTx   bool      // inside a transaction block (not known: false)
+	Writer bool      // the instance was the writer at that moment (a reader may seem so some 10 ms too early)
+	Ran    bool      // it was given to the server to execute, not kept from it by a Fate or a crash (true)
+	At     time.Time // when it was received (to the millisecond)
 }
 
 // Fate is what becomes of a statement, decided by the function given to [Instance.OnStatement]. The zero value
@@ -110,32 +110,37 @@ func (e *LoginError) Error() string { return e.Message + " (SQLSTATE " + e.Code 
 // OnStatement has f decide what becomes of each statement the instance receives from now on, before it runs;
 // nil ends that. f may be called from several goroutines at once. It may cause faults: after a Crash the
 // statement does not run, after a Freeze it runs when the instance is healed.
+//
+// It panics in a cluster of real servers: they cannot be interrupted at a statement.
 func (i *Instance) OnStatement(f func(Statement) Fate) {
+	i.cluster.mustSimulate("OnStatement")
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.onStatement = f
 }
 
 // OnLogin has f see the user of each login whose password was right, and refuse it by an error, best a
-// *LoginError; nil ends that.
+// *LoginError; nil ends that. It panics in a cluster of real servers.
 func (i *Instance) OnLogin(f func(user string) error) {
+	i.cluster.mustSimulate("OnLogin")
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.onLogin = f
 }
 
 // Statements are all statements the instance has received since Start or ResetStatements, in order: each
-// execution is one, what never arrived is none.
-func (i *Instance) Statements() []Statement {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return slices.Clone(i.statements)
-}
+// execution is one, what never arrived is none. Those of a real server are read from its log.
+func (i *Instance) Statements() []Statement { return i.backend().statements() }
 
 // ResetStatements forgets the statements received so far. Long-running programs call it now and then: they are
 // all kept.
 func (i *Instance) ResetStatements() {
+	received := len(i.backend().statements())
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.cluster.real != nil {
+		i.forgotten += received
+		return
+	}
 	i.statements = nil
 }

@@ -52,6 +52,12 @@ func (r *run) promoteOptions() lab.PromoteOptions {
 	}
 }
 
+func (r *run) promote(id string) {
+	if err := r.cluster.Promote(id, r.promoteOptions()); err != nil {
+		r.problem("%v", err)
+	}
+}
+
 // loseWriter takes the writer away in one of the ways a host can go, promotes
 // another (or the same) one later, and lets the old one come back, or not.
 func (r *run) loseWriter(ctx context.Context) {
@@ -74,7 +80,7 @@ func (r *run) loseWriter(ctx context.Context) {
 	r.rest(ctx, 10*time.Millisecond, 15*time.Second)
 	next := r.other(old)
 	r.note("PROMOTE %s", next)
-	r.cluster.Promote(next, r.promoteOptions())
+	r.promote(next)
 	if next == old.ID() {
 		old.Restart()
 		return
@@ -112,7 +118,7 @@ func (r *run) switchover(ctx context.Context) {
 	old := r.cluster.Writer()
 	next := r.other(old)
 	r.note("SWITCHOVER %s to %s", old.ID(), next)
-	r.cluster.Promote(next, r.promoteOptions())
+	r.promote(next)
 	if r.rng.IntN(2) == 0 {
 		r.rest(ctx, time.Millisecond, time.Second)
 		old.Restart()

@@ -50,6 +50,9 @@ func (g *Gate) Wrap(network Network) *Conn {
 	return c
 }
 
+// Killed is closed when a fault has ended the connection, or the gate's Close.
+func (c *Conn) Killed() <-chan struct{} { return c.dead }
+
 // Read reads what the faults let through.
 func (c *Conn) Read(p []byte) (int, error) {
 	g := c.gate

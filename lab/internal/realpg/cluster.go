@@ -31,9 +31,17 @@ var ErrClosed = errors.New("realpg: cluster is closed")
 
 // hostBasedAuthentication asks everybody for a password, the servers themselves too: any user of the machine can reach
 // the ports, and a superuser's session could run programs.
-const hostBasedAuthentication = `host replication ` + superuser + ` 127.0.0.0/8 scram-sha-256
-host all all 127.0.0.0/8 scram-sha-256
-`
+func hostBasedAuthentication(o Options) string {
+	clients := "host"
+	if o.RequireTLS {
+		clients = "hostssl"
+	}
+	var text strings.Builder
+	for _, line := range []string{"host replication " + superuser, "host all " + superuser, clients + " all all"} {
+		text.WriteString(line + " 127.0.0.0/8 scram-sha-256\n")
+	}
+	return text.String()
+}
 
 // A Cluster is a set of running servers. Its methods may be called from any goroutine; those that change roles wait for
 // each other.
@@ -48,7 +56,8 @@ type Cluster struct {
 	ended    context.Context // done once Close has been called
 	end      context.CancelFunc
 
-	primary atomic.Pointer[node] // stored only under control
+	primary  atomic.Pointer[node] // stored only under control
+	promoted atomic.Int64         // see PromotedAt; nanoseconds since 1970
 
 	control chan struct{} // holds one token; whoever has taken it may change what follows
 	closed  bool
@@ -137,7 +146,7 @@ func (c *Cluster) makeRoot() error {
 	if err := c.who.adopt(root); err != nil {
 		return err
 	}
-	return writeFile(c.who, filepath.Join(root, "pg_hba.conf"), hostBasedAuthentication)
+	return writeFile(c.who, filepath.Join(root, "pg_hba.conf"), hostBasedAuthentication(c.options))
 }
 
 // furnish makes the node's data directory and configuration.
@@ -274,6 +283,14 @@ func (c *Cluster) Names() []string { return names(c.nodes) }
 
 // Primary returns the name of the instance that was promoted last; it may be down.
 func (c *Cluster) Primary() string { return c.primary.Load().name }
+
+// PromotedAt returns when the latest promotion took effect, or a few milliseconds earlier; zero if there was none.
+func (c *Cluster) PromotedAt() time.Time {
+	if at := c.promoted.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
 
 // Addr returns the address of an instance, 127.0.0.1:port, which stays the same until Close. It is empty for an
 // unknown name.

@@ -240,6 +240,7 @@ func (n *node) configuration(o Options) string {
 		"log_destination":   "stderr",
 		"logging_collector": "off",
 		"log_statement":     "all",
+		"log_connections":   "on",
 		"log_line_prefix":   logLinePrefix,
 		"log_timezone":      "UTC",
 		"log_checkpoints":   "off",

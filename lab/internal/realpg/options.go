@@ -44,6 +44,8 @@ type Options struct {
 	Settings map[string]string
 	// TLS has the certificate of each instance, by name. An instance without an entry speaks plain TCP only.
 	TLS map[string]KeyPair
+	// RequireTLS refuses sessions without TLS; it needs an entry in TLS for every instance.
+	RequireTLS bool
 	// Suffix is what follows the instance id in the endpoints that rds_tools.show_topology reports.
 	// The default is "awsdblab.us-east-1.rds.amazonaws.com".
 	Suffix string
@@ -64,7 +66,7 @@ var (
 // the control plane could not find or read its servers.
 var reservedSettings = []string{
 	"cluster_name", "config_file", "data_directory", "fsync", "full_page_writes", "hba_file", "hot_standby", "lc_messages", "listen_addresses",
-	"log_destination", "log_line_prefix", "logging_collector", "port", "primary_conninfo", "rds.extensions",
+	"log_connections", "log_destination", "log_line_prefix", "logging_collector", "port", "primary_conninfo", "rds.extensions",
 	"restore_command", "ssl", "ssl_cert_file", "ssl_key_file", "synchronous_commit", "synchronous_standby_names",
 	"unix_socket_directories", "wal_level",
 }
@@ -134,6 +136,9 @@ func (o Options) validate() error {
 		if !slices.Contains(o.Names, name) {
 			return fmt.Errorf("realpg: TLS files for %q, which is no instance: write one of %s", name, strings.Join(o.Names, ", "))
 		}
+	}
+	if o.RequireTLS && len(o.TLS) < o.Instances {
+		return fmt.Errorf("realpg: RequireTLS with %d certificates for %d instances: give every instance one", len(o.TLS), o.Instances)
 	}
 	return o.validateSettings()
 }

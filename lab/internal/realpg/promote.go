@@ -243,16 +243,22 @@ func (c *Cluster) turn(ctx context.Context, target *standing, others []*standing
 	if _, err := target.connection.Exec(ctx, "select pg_promote(false)"); err != nil {
 		return err
 	}
+	var before time.Time // when it was last known to be a standby yet
 	err = poll(ctx, func() (bool, error) {
 		if target.running() == nil {
 			return false, fmt.Errorf("the server ended: %s", target.fatality())
 		}
+		asked := time.Now()
 		recovering, err := scalar[bool](ctx, target.connection, "select pg_is_in_recovery()")
+		if recovering || before.IsZero() {
+			before = asked
+		}
 		return !recovering, err
 	})
 	if err != nil {
 		return err
 	}
+	c.promoted.Store(before.UnixNano())
 	c.history++
 	target.history, target.standby = c.history, false
 	c.quorum = nodesOf(others)

@@ -44,14 +44,19 @@ func hangUp(connection *pgx.Conn) {
 	_ = connection.Close(ctx)
 }
 
-// Exec runs a statement on an instance as superuser, in Options.Database. It is for the test's own preparations: what it
-// sends is not among the node's Statements.
-func (c *Cluster) Exec(ctx context.Context, name, sql string, arguments ...any) error {
+// Connect opens a session on an instance as superuser, in Options.Database. It is for the test's own preparations: what
+// is sent there is not among the node's Statements.
+func (c *Cluster) Connect(ctx context.Context, name string) (*pgx.Conn, error) {
 	n, err := c.find(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	connection, err := c.open(ctx, n, c.options.Database)
+	return c.open(ctx, n, c.options.Database)
+}
+
+// Exec runs a statement on an instance in a session of its own, as Connect opens it.
+func (c *Cluster) Exec(ctx context.Context, name, sql string, arguments ...any) error {
+	connection, err := c.Connect(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -60,14 +65,9 @@ func (c *Cluster) Exec(ctx context.Context, name, sql string, arguments ...any) 
 	return err
 }
 
-// Query runs a query on an instance as superuser, in Options.Database, and returns all its rows. Like Exec it stays out of
-// the node's Statements.
+// Query runs a query on an instance in a session of its own, as Connect opens it, and returns all its rows.
 func (c *Cluster) Query(ctx context.Context, name, sql string, arguments ...any) ([][]any, error) {
-	n, err := c.find(name)
-	if err != nil {
-		return nil, err
-	}
-	connection, err := c.open(ctx, n, c.options.Database)
+	connection, err := c.Connect(ctx, name)
 	if err != nil {
 		return nil, err
 	}

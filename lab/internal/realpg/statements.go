@@ -32,15 +32,38 @@ type Statement struct {
 // Statements returns what the instance received from clients since Start, oldest first, across restarts. The
 // control plane's own statements are not among them.
 func (c *Cluster) Statements(name string) ([]Statement, error) {
+	content, err := c.log(name)
+	return parseLog(content), err
+}
+
+// Logins returns how many sessions of clients the instance has admitted since Start, across restarts. The control
+// plane's are not among them.
+func (c *Cluster) Logins(name string) (int, error) {
+	content, err := c.log(name)
+	return countLogins(content), err
+}
+
+func (c *Cluster) log(name string) (string, error) {
 	n, err := c.find(name)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	content, err := os.ReadFile(n.file("log"))
 	if err != nil {
-		return nil, fmt.Errorf("realpg: reading the log of %s: %w", name, err)
+		return "", fmt.Errorf("realpg: reading the log of %s: %w", name, err)
 	}
-	return parseLog(string(content)), nil
+	return string(content), nil
+}
+
+func countLogins(text string) int {
+	logins := 0
+	for _, entry := range logEntries(text) {
+		fields := strings.SplitN(entry, logSeparator, logFields)
+		if len(fields) == logFields && fields[3] != superuser && strings.HasPrefix(fields[6], "LOG:  connection authorized: ") {
+			logins++
+		}
+	}
+	return logins
 }
 
 // parseLog picks the statements out of a server log. The entries of one session are in order, those of several are mixed.
