@@ -306,57 +306,65 @@ func TestPublishCondemns(t *testing.T) {
 			t.Errorf("the busy connection's call ended: %v", err)
 		default:
 		}
+		busy.Link().Abort(errTestCause)
+		<-answer
 	})
 }
 
 func TestPublishCondemnsForRemovedHosts(t *testing.T) {
-	f := newFakeCluster("w1", "r1")
-	k := f.handle(t, nil)
-	if err := k.Cluster().Ready(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	reading := open(t, f.handleOn(t, k, RoleReader))
-	byName := open(t, k) // by the cluster's endpoint, not identified yet
-	byName.Link().want.Store(uint32(RoleWriter))
-	k.Cluster().publish(Topology{Hosts: []Host{{ID: "w1", Role: RoleWriter}}, Verified: true})
-	if err := reading.Link().Condemned(); err == nil || !strings.Contains(err.Error(), "no longer part of the cluster") {
-		t.Errorf("condemned: %v", err)
-	}
-	if err := byName.Link().Condemned(); err != nil {
-		t.Errorf("a connection that is still being opened by name was condemned: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1", "r1")
+		k := f.handle(t, nil)
+		if err := k.Cluster().Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		reading := open(t, f.handleOn(t, k, RoleReader))
+		byName := open(t, k) // by the cluster's endpoint, not identified yet
+		byName.Link().want.Store(uint32(RoleWriter))
+		synctest.Wait() // the monitor has nothing to say now
+		k.Cluster().publish(Topology{Hosts: []Host{{ID: "w1", Role: RoleWriter}}, Verified: true})
+		if err := reading.Link().Condemned(); err == nil || !strings.Contains(err.Error(), "no longer part of the cluster") {
+			t.Errorf("condemned: %v", err)
+		}
+		if err := byName.Link().Condemned(); err != nil {
+			t.Errorf("a connection that is still being opened by name was condemned: %v", err)
+		}
+	})
 }
 
 // A connection that was being opened while its host lost the role is condemned
 // as soon as it says what it is for.
 func TestExpectAfterANewerTopology(t *testing.T) {
-	f := newFakeCluster("w1", "r1")
-	k := f.handle(t, nil)
-	if err := k.Cluster().Ready(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		topology  Topology
-		want      Role
-		condemned bool
-	}{
-		{Topology{Hosts: []Host{{ID: "w1", Role: RoleReader}}, Verified: true}, RoleWriter, true},
-		{Topology{Hosts: []Host{{ID: "w1", Role: RoleReader}}, Verified: true}, RoleReader, false},
-		{Topology{Hosts: []Host{{ID: "w1", Role: RoleReader}}, Verified: true}, RoleUnknown, false},
-		{Topology{Hosts: []Host{{ID: "w1", Role: RoleReader}}}, RoleWriter, false}, // hearsay
-		{Topology{Hosts: []Host{{ID: "r1", Role: RoleWriter}}, Verified: true}, RoleWriter, false},
-	}
-	for _, test := range tests {
-		c := open(t, k)
-		if id, err := c.Identify(t.Context()); err != nil || id != (Identity{"w1", RoleWriter}) {
-			t.Fatalf("identity %v, %v", id, err)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1", "r1")
+		k := f.handle(t, nil)
+		if err := k.Cluster().Ready(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		k.Cluster().publish(test.topology)
-		c.Expect(test.want)
-		if got := c.Link().Condemned() != nil; got != test.condemned || c.Link().Want() != test.want {
-			t.Errorf("%+v, expecting a %s: condemned %t", test.topology.Hosts, test.want, got)
+		tests := []struct {
+			topology  Topology
+			want      Role
+			condemned bool
+		}{
+			{Topology{Hosts: []Host{{ID: "w1", Role: RoleReader}}, Verified: true}, RoleWriter, true},
+			{Topology{Hosts: []Host{{ID: "w1", Role: RoleReader}}, Verified: true}, RoleReader, false},
+			{Topology{Hosts: []Host{{ID: "w1", Role: RoleReader}}, Verified: true}, RoleUnknown, false},
+			{Topology{Hosts: []Host{{ID: "w1", Role: RoleReader}}}, RoleWriter, false}, // hearsay
+			{Topology{Hosts: []Host{{ID: "r1", Role: RoleWriter}}, Verified: true}, RoleWriter, false},
 		}
-	}
+		for _, test := range tests {
+			c := open(t, k)
+			if id, err := c.Identify(t.Context()); err != nil || id != (Identity{"w1", RoleWriter}) {
+				t.Fatalf("identity %v, %v", id, err)
+			}
+			synctest.Wait() // the monitor has nothing to say now
+			k.Cluster().publish(test.topology)
+			c.Expect(test.want)
+			if got := c.Link().Condemned() != nil; got != test.condemned || c.Link().Want() != test.want {
+				t.Errorf("%+v, expecting a %s: condemned %t", test.topology.Hosts, test.want, got)
+			}
+		}
+	})
 }
 
 func TestWaitVerified(t *testing.T) {
@@ -428,4 +436,37 @@ func TestConnectErrors(t *testing.T) {
 	if c, err := k.Connect(endedContext()); c != nil || err == nil { // B56
 		t.Errorf("Connect gives %v, %v", c, err)
 	}
+}
+
+// Handles that share a cluster must want the same of it.
+func TestSharersMustAgree(t *testing.T) {
+	f := newFakeCluster("w1")
+	f.handle(t, map[string]string{"cluster_id": "agree", "topology_refresh_ms": "1000"})
+	f.handle(t, map[string]string{"cluster_id": "agree", "topology_refresh_ms": "1s"})
+	_, err := NewConnector(Config{
+		Engine: &fakeEngine{cluster: f}, Family: "fake", Addr: fakeAddress, Plugins: []Plugin{},
+		Settings: settingsFrom(t, map[string]string{"cluster_id": "agree", "topology_refresh_ms": "2000"}),
+	})
+	if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "agree") {
+		t.Errorf("a second pace for one cluster: %v", err)
+	}
+}
+
+// B53: what was hearsay first condemns as soon as it is confirmed.
+func TestConfirmedHearsayCondemns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1", "r1")
+		k := f.handle(t, nil, onRole(RoleWriter))
+		c := open(t, k)
+		hosts := []Host{{ID: "r1", Role: RoleWriter}, {ID: "w1", Role: RoleReader}}
+		synctest.Wait() // the monitor has nothing to say now
+		for _, top := range []Topology{{Hosts: hosts}, {Hosts: hosts, Stable: true}} {
+			if k.Cluster().publish(top); c.Link().Condemned() != nil {
+				t.Fatal("hearsay condemned")
+			}
+		}
+		if k.Cluster().publish(Topology{Hosts: hosts, Verified: true}); c.Link().Condemned() == nil {
+			t.Error("confirmed, and the connection to the old writer is still good")
+		}
+	})
 }

@@ -199,12 +199,44 @@ func editDistance(a, b string, limit int) int {
 	return min(row[len(b)], limit)
 }
 
+// configProblems is the one error that names every mistake in a configuration.
+type configProblems struct{ list []error }
+
+// configError makes one error of many, nil of none. Errors that are lists
+// themselves are taken apart.
 func configError(problems []error) error {
-	if len(problems) == 0 {
+	all := &configProblems{}
+	for _, p := range problems {
+		var nested *configProblems
+		switch {
+		case p == nil:
+		case errors.As(p, &nested):
+			all.list = append(all.list, nested.list...)
+		default:
+			all.list = append(all.list, p)
+		}
+	}
+	if len(all.list) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", ErrConfig, errors.Join(problems...))
+	return all
 }
+
+// Error implements error: one line for each mistake.
+func (c *configProblems) Error() string {
+	prefix := ErrConfig.Error() + ": "
+	lines := make([]string, len(c.list))
+	for i, p := range c.list {
+		lines[i] = strings.TrimPrefix(p.Error(), prefix)
+	}
+	return prefix + strings.Join(lines, "\n")
+}
+
+// Is matches ErrConfig.
+func (c *configProblems) Is(target error) bool { return target == ErrConfig }
+
+// Unwrap returns the mistakes.
+func (c *configProblems) Unwrap() []error { return c.list }
 
 // build makes the plugins that the settings ask for, outermost first.
 func (r *registry) build(s Settings) ([]Plugin, error) {

@@ -396,3 +396,22 @@ func FuzzTakeSettings(f *testing.F) {
 		}
 	})
 }
+
+// The nearest name is suggested, not the first that is near enough.
+func TestSuggestionIsTheNearest(t *testing.T) {
+	for key, want := range map[string]string{
+		"failover_timout_sec":       "failover_timeout_sec",
+		"failover_mod":              "failover_mode",
+		"clusterInstanceHostPatern": "cluster_instance_host_pattern",
+		"wraper_plugins":            "plugins",
+		"plugin":                    "plugins",
+		"cluster_idd":               "cluster_id",
+		"tcp_keepalive_tim":         "tcp_keepalive_time",
+		"failure_detection_tme_ms":  "failure_detection_time_ms",
+	} {
+		_, err := likeReal().take(map[string]string{key: "1"})
+		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "unknown parameter "+key+": did you mean "+want+"?") {
+			t.Errorf("%s: %v, want %s", key, err, want)
+		}
+	}
+}

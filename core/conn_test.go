@@ -177,11 +177,11 @@ func TestLostTransaction(t *testing.T) {
 	if c.InTx() {
 		t.Error("still in a transaction after Commit")
 	}
-	tx, err = open(t, f.handle(t, nil)).BeginTx(t.Context(), driver.TxOptions{})
-	if err != nil {
+	c = open(t, f.handle(t, nil))
+	if tx, err = c.BeginTx(t.Context(), driver.TxOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	tx.(connTx).c.Link().Abort(errTestCause)
+	c.Link().Abort(errTestCause)
 	if err := tx.Rollback(); err != nil {
 		t.Errorf("rollback of what the server has rolled back: %v", err)
 	}
@@ -405,5 +405,48 @@ func TestRunTxRollsBackWhenFnPanics(t *testing.T) {
 	}
 	if n := db.Stats().InUse; n != 0 {
 		t.Errorf("%d connections are in use", n)
+	}
+}
+
+// refusing is a gate that lets no commit through.
+type refusing struct{}
+
+func (refusing) Code() string { return "refusing" }
+
+func (refusing) Admit(_ context.Context, _ *Conn, call Call) error {
+	if call.Op == OpCommit {
+		return errTestCause
+	}
+	return nil
+}
+
+// A commit that a gate refuses must not leave a pooled connection inside the
+// transaction.
+func TestRefusedCommitEndsTheTransaction(t *testing.T) {
+	f := newFakeCluster("w1")
+	db := sql.OpenDB(f.handle(t, nil, refusing{}))
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); !errors.Is(err, errTestCause) {
+		t.Errorf("commit: %v", err)
+	}
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Raw(func(c any) error {
+		if c.(*Conn).InTx() {
+			return errors.New("the next user is inside the transaction")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if n := read(f, "w1", func(h *fakeHost) int { return h.inTx }); n != 0 {
+		t.Errorf("%d transactions are open on the server", n)
 	}
 }

@@ -29,6 +29,9 @@ type Config struct {
 	Addr string
 	// Settings are the parameters, from TakeSettings.
 	Settings Settings
+	// Problems are mistakes found so far, from TakeSettings and the driver's own
+	// checks; they are reported together with those that NewConnector finds.
+	Problems []error
 	// Plugins, when not nil, are the plugins to run, outermost first; the
 	// parameter plugins and the registry are then not consulted.
 	Plugins []Plugin
@@ -70,7 +73,7 @@ type Connector struct {
 // no goroutine; the first connection does. Errors match ErrConfig and name every
 // problem.
 func NewConnector(cfg Config) (*Connector, error) {
-	var problems []error
+	problems := append([]error(nil), cfg.Problems...)
 	host, port, err := SplitHostPort(cfg.Addr)
 	if err != nil {
 		problems = append(problems, err)
@@ -85,8 +88,8 @@ func NewConnector(cfg Config) (*Connector, error) {
 			problems = append(problems, err)
 		}
 	}
-	if len(problems) > 0 {
-		return nil, joinConfig(problems)
+	if err := configError(problems); err != nil {
+		return nil, err
 	}
 	k := &Connector{
 		engine:   cfg.Engine,
@@ -114,14 +117,6 @@ func NewConnector(cfg Config) (*Connector, error) {
 	k.ctx, k.cancel = context.WithCancelCause(k.cluster.ctx)
 	k.chain = k.compile(running)
 	return k, nil
-}
-
-// joinConfig joins configuration errors without repeating the sentinel's text.
-func joinConfig(problems []error) error {
-	if len(problems) == 1 && errors.Is(problems[0], ErrConfig) {
-		return problems[0]
-	}
-	return configError(problems)
 }
 
 func clusterSettings(s Settings) (clusterOptions, error) {

@@ -133,6 +133,7 @@ func TestClassOf(t *testing.T) {
 		{ErrUnsupported, ClassNotSupported},
 		{configError([]error{errors.New("x")}), ClassDatabase},
 		{ErrClosed, ClassDatabase},
+		{&Error{Op: OpConnect, Kind: ErrClosed}, ClassDatabase},
 	}
 	for _, test := range tests {
 		if got := ClassOf(test.err); got != test.want {
@@ -156,7 +157,7 @@ func TestErrorTexts(t *testing.T) {
 		&Error{Op: OpPing, Host: "w1", Phase: "send", Err: &LostError{Host: "w1", Aborted: true, Err: errors.New("no answer")}}:  "awsdb: ping on w1 (send), outcome not sent: connection to w1 given up: no answer",
 		timeoutError(endedContext(), "identify w1", context.DeadlineExceeded):                                                    "awsdb: own query timed out: identify w1: context deadline exceeded",
 		configError([]error{errors.New("a=1: want two"), errors.New("b=1: want two")}):                                           "awsdb: configuration: a=1: want two\nb=1: want two",
-		joinConfig([]error{configError([]error{errors.New("only one")})}):                                                        "awsdb: configuration: only one",
+		configError([]error{configError([]error{errors.New("only one")})}):                                                       "awsdb: configuration: only one",
 	}
 	for err, want := range tests {
 		if got := err.Error(); got != want {

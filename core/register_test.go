@@ -239,3 +239,39 @@ func TestKnownPluginsNameTheirImport(t *testing.T) {
 		}
 	}
 }
+
+// It does not matter which of the two lists the conflict.
+func TestConflictListedByTheLater(t *testing.T) {
+	a, b := named("alpha", StageFailover), named("beta", StageFailover)
+	b.Conflicts = []string{"alpha"}
+	if _, err := buildFrom(t, registryOf(a, b), map[string]string{"plugins": "alpha,beta"}); !errors.Is(err, ErrConfig) {
+		t.Errorf("alpha and beta run together: %v", err)
+	}
+}
+
+// A plugin can also be wrong by itself.
+func TestRegisterPanicsOnItsOwnDuplicates(t *testing.T) {
+	panics := func(f func()) (did bool) {
+		defer func() { did = recover() != nil }()
+		f()
+		return false
+	}
+	for name, aliases := range map[string][]string{"alias is its own code": {"Al-pha"}, "alias twice": {"a", "A"}} {
+		i := named("alpha", StageFailover)
+		i.Aliases = aliases
+		if !panics(func() { registryOf(i) }) {
+			t.Errorf("%s: no panic", name)
+		}
+	}
+	a, b := named("alpha", StageFailover), named("beta", StageFailover)
+	a.Params = []Param{{Name: "limit", Kind: Int}}
+	b.Params = []Param{{Name: "limit", Kind: Bool}}
+	if !panics(func() { registryOf(a, b) }) {
+		t.Error("one parameter declared in two ways: no panic")
+	}
+	c := named("gamma", StageFailover)
+	c.Params = []Param{{Name: "number", Kind: Int, Default: "x"}}
+	if !panics(func() { registryOf(c) }) {
+		t.Error("a default that does not parse: no panic")
+	}
+}

@@ -69,8 +69,8 @@ func TestNewestOfSeveralWriters(t *testing.T) {
 	}
 	for range 20 {
 		rows = append(rows[1:], rows[0])
-		if got := writerOf(currentInstances(rows)); got != "c" {
-			t.Fatalf("writer %q, want c", got)
+		if got := marked(currentInstances(rows)); got != "a b c* r" {
+			t.Fatalf("instances %s, want c as the one writer and the others as readers", got)
 		}
 	}
 	equal := []Instance{{ID: "b", Writer: true}, {ID: "a", Writer: true}}

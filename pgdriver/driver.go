@@ -26,11 +26,11 @@ var _ driver.DriverContext = Driver{}
 // once, and every mistake in it is reported in one error matching
 // core.ErrConfig. Nothing is opened.
 func (Driver) OpenConnector(dsn string) (driver.Connector, error) {
-	cfg, settings, err := parseDSN(dsn)
+	cfg, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
-	return newConnector(cfg, settings, options{})
+	return newConnector(cfg, options{})
 }
 
 // openTimeout bounds a connect by Driver.Open, which has no context; pgx's own

@@ -86,7 +86,7 @@ func TestDSNIsParsedAsByPgx(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, settings, err := parseDSN(ours)
+		got, settings, err := parseAll(ours)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +195,7 @@ func FuzzDSNIsParsedAsByPgx(f *testing.F) {
 		want, wantErr := pgx.ParseConfig(u.String())
 		query.Set("clusterId", "main")
 		u.RawQuery = query.Encode()
-		got, settings, err := parseDSN(u.String())
+		got, settings, err := parseAll(u.String())
 		if (err != nil) != (wantErr != nil) {
 			t.Fatalf("pgx says %v, we say %v", wantErr, err)
 		}
@@ -209,4 +209,14 @@ func FuzzDSNIsParsedAsByPgx(f *testing.F) {
 			t.Errorf("cluster_id is %q", settings.String("cluster_id"))
 		}
 	})
+}
+
+// parseAll is what OpenConnector does with a connection string.
+func parseAll(dsn string) (*pgx.ConnConfig, core.Settings, error) {
+	cfg, err := parseDSN(dsn)
+	if err != nil {
+		return nil, core.Settings{}, err
+	}
+	settings, err := core.TakeSettings(cfg.RuntimeParams)
+	return cfg, settings, err
 }

@@ -18,7 +18,7 @@ import (
 
 func engineFor(t *testing.T, dsn string) *engine {
 	t.Helper()
-	cfg, settings, err := parseDSN(dsn)
+	cfg, settings, err := parseAll(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,21 +78,16 @@ func NewConnector(cfg *pgx.ConnConfig, opts ...Option) (driver.Connector, error)
 	if cfg == nil {
 		return nil, fmt.Errorf("%w: NewConnector needs a configuration from pgx.ParseConfig", core.ErrConfig)
 	}
-	cfg = cfg.Copy()
-	keys := maps.Clone(cfg.RuntimeParams)
-	if keys == nil {
-		keys = map[string]string{}
-	}
-	maps.Copy(keys, o.params)
-	settings, err := core.TakeSettings(keys)
-	cfg.RuntimeParams = keys
-	if err != nil {
-		return nil, err
-	}
-	return newConnector(cfg, settings, o)
+	return newConnector(cfg.Copy(), o)
 }
 
-func newConnector(cfg *pgx.ConnConfig, settings core.Settings, o options) (driver.Connector, error) {
+// newConnector takes awsdb's keys out of what would be sent to the server.
+func newConnector(cfg *pgx.ConnConfig, o options) (driver.Connector, error) {
+	if cfg.RuntimeParams == nil {
+		cfg.RuntimeParams = map[string]string{}
+	}
+	maps.Copy(cfg.RuntimeParams, o.params)
+	settings, problems := core.TakeSettings(cfg.RuntimeParams)
 	if o.dial != nil {
 		cfg.DialFunc = pgconn.DialFunc(o.dial)
 	}
@@ -108,10 +103,8 @@ func newConnector(cfg *pgx.ConnConfig, settings core.Settings, o options) (drive
 		}
 	}
 	e, err := newEngine(cfg, settings, o)
-	if err != nil {
-		return nil, err
-	}
 	k, err := core.NewConnector(core.Config{
+		Problems:    []error{problems, err},
 		Engine:      e,
 		Family:      "postgresql",
 		Driver:      Driver{},

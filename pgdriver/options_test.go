@@ -104,11 +104,7 @@ func (r resolver) LookupHost(_ context.Context, host string) ([]string, error) {
 // B71: a DSN with a Unix socket must lead to that socket.
 func TestUnixSocket(t *testing.T) {
 	for _, dsn := range []string{"host=/var/run/postgresql user=app dbname=x", "postgres:///x?host=/tmp&port=6000"} {
-		cfg, settings, err := parseDSN(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		k, err := newConnector(cfg, settings, options{})
+		k, err := Driver{}.OpenConnector(dsn)
 		if err != nil {
 			t.Fatal(err)
 		}
