@@ -259,6 +259,13 @@ func (c *Cluster) unregister(l *Link) {
 	}
 }
 
+// touch counts being asked for as use.
+func (c *Cluster) touch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idleSince = time.Now()
+}
+
 // idleFor is how long no application has had a connection.
 func (c *Cluster) idleFor() time.Duration {
 	c.mu.Lock()

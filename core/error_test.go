@@ -150,18 +150,21 @@ func TestClassOf(t *testing.T) {
 
 func TestErrorTexts(t *testing.T) {
 	lost := &LostError{Host: "w1", Err: io.EOF}
-	tests := map[error]string{
-		&Error{Op: OpConnect, Host: "db:5432", Kind: ErrConnect, Err: io.EOF}:                                                    "awsdb: connect on db:5432: cannot connect: EOF",
-		&Error{Op: OpExec, Host: "w1", Phase: "reply", Sent: true, Outcome: OutcomeUnknown, Kind: ErrFailoverSuccess, Err: lost}: "awsdb: exec on w1 (reply): connection lost, a new host is ready, outcome unknown: connection to w1 lost: EOF",
-		&Error{Op: OpCommit, InTx: true, Outcome: OutcomeRolledBack, Kind: ErrTransactionResolutionUnknown}:                      "awsdb: commit: connection lost inside a transaction, outcome rolled back",
-		&Error{Op: OpPing, Host: "w1", Phase: "send", Err: &LostError{Host: "w1", Aborted: true, Err: errors.New("no answer")}}:  "awsdb: ping on w1 (send), outcome not sent: connection to w1 given up: no answer",
-		timeoutError(endedContext(), "identify w1", context.DeadlineExceeded):                                                    "awsdb: own query timed out: identify w1: context deadline exceeded",
-		configError([]error{errors.New("a=1: want two"), errors.New("b=1: want two")}):                                           "awsdb: configuration: a=1: want two\nb=1: want two",
-		configError([]error{configError([]error{errors.New("only one")})}):                                                       "awsdb: configuration: only one",
+	tests := []struct {
+		err  error
+		want string
+	}{
+		{&Error{Op: OpConnect, Host: "db:5432", Kind: ErrConnect, Err: io.EOF}, "awsdb: connect on db:5432: cannot connect: EOF"},
+		{&Error{Op: OpExec, Host: "w1", Phase: "reply", Sent: true, Outcome: OutcomeUnknown, Kind: ErrFailoverSuccess, Err: lost}, "awsdb: exec on w1 (reply): connection lost, a new host is ready, outcome unknown: connection to w1 lost: EOF"},
+		{&Error{Op: OpCommit, InTx: true, Outcome: OutcomeRolledBack, Kind: ErrTransactionResolutionUnknown}, "awsdb: commit: connection lost inside a transaction, outcome rolled back"},
+		{&Error{Op: OpPing, Host: "w1", Phase: "send", Err: &LostError{Host: "w1", Aborted: true, Err: errors.New("no answer")}}, "awsdb: ping on w1 (send), outcome not sent: connection to w1 given up: no answer"},
+		{timeoutError(endedContext(), "identify w1", context.DeadlineExceeded), "awsdb: own query timed out: identify w1: context deadline exceeded"},
+		{configError([]error{errors.New("a=1: want two"), errors.New("b=1: want two")}), "awsdb: configuration: a=1: want two\nb=1: want two"},
+		{configError([]error{configError([]error{errors.New("only one")})}), "awsdb: configuration: only one"},
 	}
-	for err, want := range tests {
-		if got := err.Error(); got != want {
-			t.Errorf("got  %q\nwant %q", got, want)
+	for _, test := range tests {
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("got  %q\nwant %q", got, test.want)
 		}
 	}
 	for _, sentinel := range allSentinels[:len(allSentinels)-1] {

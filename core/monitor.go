@@ -162,6 +162,9 @@ func (m *monitor) ensureRunning() {
 	start := !m.running
 	m.running = true
 	m.mu.Unlock()
+	if start {
+		m.cluster.touch()
+	}
 	if start && !m.cluster.Go(m.run) {
 		m.finishAttempt(ErrClosed)
 	}
@@ -534,7 +537,9 @@ func (m *monitor) checkStable(r report) {
 	if err != nil {
 		return
 	}
-	m.cluster.log.Warn("the writer cannot be reached, but the readers agree on it", "writer", named)
+	if !m.cluster.Topology().Stable {
+		m.cluster.log.Warn("the writer cannot be reached, but the readers agree on it", "writer", named)
+	}
 	m.cluster.publish(Topology{Hosts: hosts, SeenAt: r.start, SeenFrom: r.host.ID, Stable: true})
 	m.settle(r.start)
 }

@@ -604,3 +604,32 @@ func TestFailoverAfterAStableTopology(t *testing.T) {
 		}
 	})
 }
+
+// B28: a cluster that nobody has used for long is watched again from the moment
+// somebody asks for it.
+func TestMonitorResumes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1", "r1")
+		k := f.handle(t, nil, onRole(RoleWriter))
+		if err := open(t, k).Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(parkAfter + time.Hour)
+		f.promote("r1") // unseen
+		if err := k.Cluster().Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // the caller takes its time to dial
+		if w, _ := k.Cluster().Topology().Writer(); w.ID != "r1" {
+			t.Errorf("after resumption the writer is %q", w.ID)
+		}
+		if c := open(t, k); c.Link().Host() != "r1" {
+			t.Errorf("the connection is to %s", c.Link().Host())
+		}
+		probes := read(f, "r1", probesOf)
+		time.Sleep(10 * time.Minute)
+		if n := read(f, "r1", probesOf) - probes; n < 30 {
+			t.Errorf("%d questions in ten minutes: nobody watches", n)
+		}
+	})
+}

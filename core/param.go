@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,7 +136,7 @@ func (p Param) parseDuration(key, value string, unit time.Duration) (any, error)
 		unit = p.Unit
 	}
 	d, err := time.ParseDuration(value)
-	if n, numErr := strconv.ParseFloat(value, 64); numErr == nil {
+	if n, numErr := strconv.ParseFloat(value, 64); numErr == nil && !math.IsNaN(n) && !math.IsInf(n, 0) {
 		d, err = time.Duration(n*float64(unit)), nil
 	}
 	least := time.Duration(p.Min) * p.Unit

@@ -144,7 +144,7 @@ var knownPlugins = []knownPlugin{
 	{"fastestresponse", []string{"fastest_response_strategy"}, []string{"responsemeasurement"}},
 	{"iamauth", []string{"iam"}, []string{"iamhost", "iamdefaultport", "iamregion", "iamexpiration"}},
 	{"secrets", []string{"aws_secrets_manager", "secrets_manager"}, []string{"secretsmanager"}},
-	{"federated/adfs", []string{"federated_auth"}, []string{"idp", "iamrolearn", "iamidparn", "rpidentifier", "dbuser", "iamtokenexpiration"}},
+	{"federated/adfs", []string{"federated_auth"}, []string{"idp", "iamrolearn", "iamidparn", "rpidentifier", "iamtokenexpiration"}},
 	{"federated/okta", []string{"okta"}, []string{"appid"}},
 	{"customendpoint", []string{"custom_endpoint"}, []string{"customendpoint", "waitforcustomendpoint"}},
 	{"bluegreen", []string{"bg"}, []string{"bgid", "bgconnect", "bginterval", "bgswitchover", "bgsuspend", "bgbaseline", "bgincreased", "bghigh"}},

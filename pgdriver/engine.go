@@ -80,11 +80,13 @@ func monitorConfig(cfg *pgx.ConnConfig, overrides map[string]string) (*pgx.ConnC
 			m.Database = value
 		case "connect_timeout":
 			seconds, err := strconv.ParseFloat(value, 64)
-			if err != nil || seconds < 0 {
+			if err != nil || !(seconds >= 0 && seconds < 1e6) {
 				return nil, fmt.Errorf("%w: topology-monitoring-connect_timeout=%q: want a number of seconds", core.ErrConfig, value)
 			}
 			m.ConnectTimeout = time.Duration(seconds * float64(time.Second))
-		case "host", "port", "sslmode", "target_session_attrs":
+		case "host", "port", "target_session_attrs", "service", "servicefile", "passfile", "sslmode", "sslkey", "sslcert",
+			"sslcertmode", "sslrootcert", "sslnegotiation", "sslpassword", "sslsni", "krbspn", "krbsrvname",
+			"min_protocol_version", "max_protocol_version", "channel_binding", "require_auth":
 			return nil, fmt.Errorf("%w: topology-monitoring-%s cannot be set: monitoring connections go to the same hosts in the same way", core.ErrConfig, key)
 		default:
 			m.RuntimeParams[key] = value
