@@ -307,7 +307,7 @@ func TestPublishCondemns(t *testing.T) {
 		default:
 		}
 		busy.Link().Abort(errTestCause)
-		<-answer
+		_ = <-answer
 	})
 }
 

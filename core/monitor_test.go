@@ -320,7 +320,7 @@ func TestReplacedWriter(t *testing.T) {
 						t.Errorf("lost %v, down %v", link.Lost(), k.Cluster().Down("w1"))
 					}
 					link.Abort(errTestCause)
-					<-answer
+					_ = <-answer
 					return
 				}
 				if err := <-answer; !errors.Is(err, errSilent) {

@@ -18,7 +18,7 @@ var selectors = [...]struct {
 	name     string
 	selector func(selectorOptions) Selector
 }{
-	{"random", func(o selectorOptions) Selector { return randomSelector{o.intN} }},
+	{"random", func(o selectorOptions) Selector { return randomSelector(o) }},
 	{"round_robin", func(selectorOptions) Selector { return &roundRobinSelector{} }},
 }
 

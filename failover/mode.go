@@ -11,18 +11,18 @@ import (
 type Mode uint8
 
 const (
-	// ByEndpoint, the default, takes the mode from the DSN's endpoint: StrictWriter
+	// ByEndpoint is the default: it takes the mode from the DSN's endpoint: StrictWriter
 	// for a cluster's writer endpoint and a global one, ReaderOrWriter for a reader
 	// endpoint. Any other name (an instance, a custom endpoint, an IP address) is
 	// taken at its word: if the host behind it is the writer, as StrictWriter; if it
 	// is a reader, connections go there as long as it can be reached, and to the
 	// writer when it cannot.
 	ByEndpoint Mode = iota
-	// StrictWriter: the writer, nobody else.
+	// StrictWriter means the writer, nobody else.
 	StrictWriter
-	// StrictReader: readers, never the writer.
+	// StrictReader means readers, never the writer.
 	StrictReader
-	// ReaderOrWriter: a reader if one can be reached, else the writer.
+	// ReaderOrWriter means a reader if one can be reached, else the writer.
 	ReaderOrWriter
 
 	// asNamed is what ByEndpoint becomes for a name that leads to a reader.

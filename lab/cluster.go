@@ -197,7 +197,8 @@ func (c *Cluster) URL(host string, params ...string) string {
 	}
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(o.User, o.Password),
-		Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: "/" + o.Database, RawQuery: values.Encode(),
+		Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: "/" + o.Database,
+		RawQuery: strings.ReplaceAll(values.Encode(), "+", "%20"), // to PostgreSQL, a plus sign is one
 	}
 	return u.String()
 }

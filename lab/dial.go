@@ -157,7 +157,7 @@ func (memory) answerDelay(time.Duration) time.Duration { return 0 } // the conne
 
 // settle lets the resets arrive that Close sends. Clients that wait for their connections see them then, and
 // not only after the test: a synctest bubble in which the test has ended has no time any more.
-func (m memory) settle() { time.Sleep(m.latency + maxStagger) }
+func (m memory) settle() { time.Sleep(m.latency + maxStagger) } //ci:wait virtual time, and less than a millisecond of it
 
 func (memory) listen(*Instance) error { return nil }
 

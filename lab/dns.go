@@ -183,8 +183,7 @@ func (c *Cluster) FlapDNS(name string, period, total time.Duration, ids ...strin
 	}
 }
 
-// FailDNS(true) makes every lookup fail with a temporary error, as when the DNS server is broken;
-// FailDNS(false) ends it.
+// FailDNS makes every lookup fail with a temporary error, as when the DNS server is broken, or, with false, ends that.
 func (c *Cluster) FailDNS(on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -89,7 +89,11 @@ func TestRealCrash(t *testing.T) {
 		t.Errorf("a session without TLS: %v, want 28000", err)
 	}
 
-	conn := connect(t, cluster, cluster.Endpoint())
+	conn := connect(t, cluster, cluster.Endpoint(), "options=-c work_mem=5MB -c lab.word=a+b")
+	var word string
+	if err := conn.QueryRow(t.Context(), "select current_setting('lab.word') || current_setting('work_mem')").Scan(&word); err != nil || word != "a+b5MB" {
+		t.Errorf("settings given in the URL: %s, %v", word, err)
+	}
 	old.Crash()
 	err := within(patience, ping(conn))
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {

@@ -26,6 +26,7 @@ type Network interface {
 // Lost says what a black hole does with requests already sent.
 type Lost int
 
+// The losses.
 const (
 	Requests Lost = iota // never executed
 	Answers              // executed; the answers never come

@@ -123,8 +123,8 @@ func (c *Conn) Pending() int { return c.receive.pending() }
 // Delay is the time anything takes to the peer.
 func (c *Conn) Delay() time.Duration { return c.delay }
 
-// Hold(true) keeps everything that has not yet arrived at the peer, a close included, from arriving;
-// Hold(false) lets it go on.
+// Hold keeps everything that has not yet arrived at the peer, a close included, from arriving, or, with false, lets it
+// go on.
 func (c *Conn) Hold(on bool) { c.send.hold(on, c.delay) }
 
 // LocalAddr is the address given to [Pipe] for this end.

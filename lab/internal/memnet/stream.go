@@ -30,7 +30,7 @@ type segment struct {
 
 func (s *stream) read(p []byte) (int, error) {
 	for {
-		n, err, wait, change := s.poll(p)
+		n, wait, change, err := s.poll(p)
 		if change == nil {
 			return n, err
 		}
@@ -49,26 +49,26 @@ func (s *stream) read(p []byte) (int, error) {
 
 // poll does what a read can do at this instant. A non-nil change means: nothing; try again when change is
 // closed or wait has passed (negative: no time limit).
-func (s *stream) poll(p []byte) (n int, err error, wait time.Duration, change chan struct{}) {
+func (s *stream) poll(p []byte) (n int, wait time.Duration, change chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	switch {
 	case s.closed:
-		return 0, net.ErrClosed, 0, nil
+		return 0, 0, nil, net.ErrClosed
 	case !s.deadline.IsZero() && !s.deadline.After(now):
-		return 0, os.ErrDeadlineExceeded, 0, nil
+		return 0, 0, nil, os.ErrDeadlineExceeded
 	case len(p) == 0:
-		return 0, nil, 0, nil
+		return 0, 0, nil, nil
 	case len(s.segments) > 0 && s.arrived(s.segments[0].at, now):
-		return s.take(p, now), nil, 0, nil
+		return s.take(p, now), 0, nil, nil
 	case len(s.segments) == 0 && s.end != nil && s.arrived(s.endAt, now):
-		return 0, s.end, 0, nil
+		return 0, 0, nil, s.end
 	}
 	if s.change == nil {
 		s.change = make(chan struct{})
 	}
-	return 0, nil, s.next(now), s.change
+	return 0, s.next(now), s.change, nil
 }
 
 // arrived reports whether what is due at the given time is there.

@@ -1,6 +1,7 @@
 package pgserver
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -54,7 +55,7 @@ func (in *intake) take(p []byte) (int, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if len(in.buffer) == 0 {
-		if in.err != nil && in.err != io.EOF {
+		if in.err != nil && !errors.Is(in.err, io.EOF) {
 			return 0, errConnection
 		}
 		return 0, in.err

@@ -88,7 +88,7 @@ func (c *compiler) item(sc *scope, x syntax.Expr) (node, error) {
 // sortKeys compiles ORDER BY: a number or the name of an output column, else any expression.
 func (c *compiler) sortKeys(s *selection, fields []field, items []syntax.Item, sc *scope) error {
 	for _, o := range s.query.OrderBy {
-		index := -1
+		var index int
 		if n, ok := ordinal(o.X); ok {
 			if n < 1 || n > len(fields) {
 				return errorf("42P10", "ORDER BY position %d is not in select list", n)

@@ -146,8 +146,6 @@ func isInteger(t oid) bool {
 
 func isFloat(t oid) bool { return t == pgtype.Float4OID || t == pgtype.Float8OID }
 
-func isString(t oid) bool { return categoryOf(t) == stringCategory && t != pgtype.UnknownOID }
-
 // commonType is the type two operands meet in; false when they do not.
 func commonType(a, b oid) (oid, bool) {
 	switch {

@@ -155,7 +155,7 @@ func (p *process) freeze() ([]member, error) {
 	if err := suspend(p.pid); err != nil {
 		return nil, err
 	}
-	for deadline := time.Now().Add(settleLimit); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(settleLimit); time.Now().Before(deadline); time.Sleep(time.Millisecond) { //ci:wait bounded by settleLimit
 		if p.exited() {
 			return nil, errors.New("the server has exited")
 		}
@@ -205,7 +205,7 @@ func (p *process) kill() error {
 	if !p.await(settleLimit) {
 		return fmt.Errorf("the server was not killed after %s", settleLimit)
 	}
-	for deadline := time.Now().Add(settleLimit); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(settleLimit); time.Now().Before(deadline); time.Sleep(time.Millisecond) { //ci:wait bounded by settleLimit
 		all, err := listProcesses()
 		if err != nil {
 			return err

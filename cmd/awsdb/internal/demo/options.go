@@ -9,8 +9,10 @@ import (
 
 // Limits of Options.
 const (
-	MinInstances, MaxInstances = 2, 15
-	MinFailovers, MaxFailovers = 1, 50
+	MinInstances = 2
+	MaxInstances = 15
+	MinFailovers = 1
+	MaxFailovers = 50
 )
 
 // Options say what to run. All but Schedule must be given.

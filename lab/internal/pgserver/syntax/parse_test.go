@@ -76,8 +76,8 @@ func FuzzParse(f *testing.F) {
 		if err == nil {
 			return
 		}
-		failure, ok := err.(*Error)
-		if !ok || len(failure.Code) != 5 || failure.Position < 0 || failure.Position > len(sql) || statements != nil {
+		var failure *Error
+		if !errors.As(err, &failure) || len(failure.Code) != 5 || failure.Position < 0 || failure.Position > len(sql) || statements != nil {
 			t.Errorf("Parse(%q) = %v, %#v", sql, statements, err)
 		}
 	})
