@@ -67,7 +67,7 @@ func (c *Conn) Identify(ctx context.Context) (Identity, error) {
 	if c.identified {
 		return c.identity, nil
 	}
-	cl := c.Cluster()
+	cl, caller := c.Cluster(), ctx
 	if t := cl.options.verifyTimeout; t > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t)
@@ -75,11 +75,11 @@ func (c *Conn) Identify(ctx context.Context) (Identity, error) {
 	}
 	d, err := cl.detect(ctx, c.connector, c.Native)
 	if err != nil {
-		return Identity{}, err
+		return Identity{}, timeoutError(caller, ctx, "find out the kind of database", err)
 	}
 	id, err := d.Identify(ctx, c.Native)
 	if err != nil {
-		return Identity{}, timeoutError(ctx, "identify the host", err)
+		return Identity{}, timeoutError(caller, ctx, "identify the host", err)
 	}
 	if id.ID != "" {
 		c.link.host.Store(&id.ID)

@@ -358,7 +358,7 @@ func (c *Cluster) detect(ctx context.Context, k *Connector, n Native) (Dialect, 
 	}
 	d, err := k.engine.Detect(ctx, n, k.endpoint)
 	if err != nil {
-		return nil, timeoutError(ctx, "find out the kind of database", err)
+		return nil, err
 	}
 	c.dialect.Store(&d)
 	c.log.Debug("database detected", "dialect", d.Code(), "host", k.host.Addr)

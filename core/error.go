@@ -240,9 +240,10 @@ func (e *LostError) Error() string {
 // Unwrap returns the cause.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// timeoutError is the answer when one of our own questions took too long.
-func timeoutError(ctx context.Context, what string, err error) error {
-	if ctx.Err() == nil {
+// timeoutError names our own limit as the cause when it, and not the caller's
+// context, ended a question.
+func timeoutError(caller, limited context.Context, what string, err error) error {
+	if caller.Err() != nil || limited.Err() == nil {
 		return err
 	}
 	return fmt.Errorf("%w: %s: %w", ErrQueryTimeout, what, err)

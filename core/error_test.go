@@ -158,7 +158,7 @@ func TestErrorTexts(t *testing.T) {
 		{&Error{Op: OpExec, Host: "w1", Phase: "reply", Sent: true, Outcome: OutcomeUnknown, Kind: ErrFailoverSuccess, Err: lost}, "awsdb: exec on w1 (reply): connection lost, a new host is ready, outcome unknown: connection to w1 lost: EOF"},
 		{&Error{Op: OpCommit, InTx: true, Outcome: OutcomeRolledBack, Kind: ErrTransactionResolutionUnknown}, "awsdb: commit: connection lost inside a transaction, outcome rolled back"},
 		{&Error{Op: OpPing, Host: "w1", Phase: "send", Err: &LostError{Host: "w1", Aborted: true, Err: errors.New("no answer")}}, "awsdb: ping on w1 (send), outcome not sent: connection to w1 given up: no answer"},
-		{timeoutError(endedContext(), "identify w1", context.DeadlineExceeded), "awsdb: own query timed out: identify w1: context deadline exceeded"},
+		{timeoutError(context.Background(), endedContext(), "identify w1", context.DeadlineExceeded), "awsdb: own query timed out: identify w1: context deadline exceeded"},
 		{configError([]error{errors.New("a=1: want two"), errors.New("b=1: want two")}), "awsdb: configuration: a=1: want two\nb=1: want two"},
 		{configError([]error{configError([]error{errors.New("only one")})}), "awsdb: configuration: only one"},
 	}
@@ -183,10 +183,10 @@ func endedContext() context.Context {
 
 // A question of ours that fails while its context is good keeps its own error.
 func TestTimeoutErrorOnlyForTimeouts(t *testing.T) {
-	if err := timeoutError(context.Background(), "x", io.EOF); err != io.EOF { //nolint:errorlint // identity is meant
+	if err := timeoutError(context.Background(), context.Background(), "x", io.EOF); err != io.EOF { //nolint:errorlint // identity is meant
 		t.Errorf("got %v", err)
 	}
-	err := timeoutError(endedContext(), "x", context.Canceled)
+	err := timeoutError(context.Background(), endedContext(), "x", context.Canceled)
 	if !errors.Is(err, ErrQueryTimeout) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

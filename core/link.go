@@ -23,9 +23,8 @@ type Link struct {
 	owner   *Connector // nil for monitoring connections
 	side    bool       // a driver's cancel request
 
-	host   atomic.Pointer[string] // instance ID, or the address until it is known
-	want   atomic.Uint32          // Role the connection was opened for
-	cancel context.CancelCauseFunc
+	host atomic.Pointer[string] // instance ID, or the address until it is known
+	want atomic.Uint32          // Role the connection was opened for
 
 	conn net.Conn // set once, by attach, before anybody reads or writes
 	raw  syscall.Conn
@@ -42,6 +41,7 @@ type Link struct {
 
 	mu     sync.Mutex // guards attaching against aborting and closing
 	closed bool
+	cancel context.CancelCauseFunc // of the dial; nil when it is over
 }
 
 // processStart makes stamps small and monotonic.
@@ -99,10 +99,12 @@ func (l *Link) Abort(cause error) {
 	if !l.lost.CompareAndSwap(nil, lost) {
 		return
 	}
-	l.cancel(lost)
 	l.mu.Lock()
-	conn := l.conn
+	conn, cancel := l.conn, l.cancel
 	l.mu.Unlock()
+	if cancel != nil {
+		cancel(lost)
+	}
 	if conn != nil {
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // nobody is left to read what is queued; best effort
@@ -120,7 +122,10 @@ func (l *Link) attach(conn net.Conn) bool {
 		l.conn = conn
 		l.raw, _ = conn.(syscall.Conn)
 	}
+	cancel := l.cancel
+	l.cancel = nil // the dial is over: do not keep its contexts for the life of the connection
 	l.mu.Unlock()
+	cancel(nil)
 	l.readSince.Store(0)
 	if gone {
 		_ = conn.Close() // never used
@@ -178,14 +183,16 @@ func (l *Link) failed(err error) error {
 // Close implements net.Conn.
 func (l *Link) Close() error {
 	l.mu.Lock()
-	closed, conn := l.closed, l.conn
+	closed, conn, cancel := l.closed, l.conn, l.cancel
 	l.closed = true
 	l.mu.Unlock()
 	if closed {
 		return net.ErrClosed
 	}
 	l.cluster.unregister(l)
-	l.cancel(net.ErrClosed)
+	if cancel != nil {
+		cancel(net.ErrClosed)
+	}
 	if conn == nil {
 		return nil
 	}

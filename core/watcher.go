@@ -190,17 +190,18 @@ func (w *watcher) probe(ctx context.Context, first bool) (observation, error) {
 			return o, err
 		}
 	}
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, w.cluster.options.queryTimeout)
 	defer cancel()
 	var err error
 	if o.self, err = w.dialect.Identify(ctx, w.conn); err != nil {
-		return o, timeoutError(ctx, "identify "+w.host.ID, err)
+		return o, timeoutError(caller, ctx, "identify "+w.host.ID, err)
 	}
 	w.turn++
 	if w.dialect.Clustered() && (first || o.self.Role == RoleWriter || w.turn%2 == 1 || time.Duration(w.period.Load()) >= w.cluster.options.fastRefresh) {
 		rows, err := w.dialect.Topology(ctx, w.conn)
 		if err != nil {
-			return o, timeoutError(ctx, "topology from "+w.host.ID, err)
+			return o, timeoutError(caller, ctx, "topology from "+w.host.ID, err)
 		}
 		o.instances = currentInstances(rows)
 	}
@@ -208,6 +209,7 @@ func (w *watcher) probe(ctx context.Context, first bool) (observation, error) {
 }
 
 func (w *watcher) connect(ctx context.Context) error {
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, w.cluster.options.connectTimeout)
 	defer cancel()
 	sources := w.cluster.sources()
@@ -225,11 +227,11 @@ func (w *watcher) connect(ctx context.Context) error {
 	}
 	if err != nil {
 		w.conn, w.link = nil, nil
-		return timeoutError(ctx, "connect to "+w.host.Addr, err)
+		return timeoutError(caller, ctx, "connect to "+w.host.Addr, err)
 	}
 	if w.dialect, err = w.cluster.detect(ctx, w.source, w.conn); err != nil {
 		w.disconnect()
-		return err
+		return timeoutError(caller, ctx, "find out the kind of database", err)
 	}
 	return nil
 }

@@ -223,19 +223,13 @@ func refusedByServer(err error) bool {
 	return errors.As(err, new(*pgconn.PgError)) && classify(err, nil) == core.FaultNone
 }
 
-// ask runs one of our own statements: simple protocol, one round trip, no trace
-// in the statement cache.
+// ask runs one of our own statements: unnamed, one round trip, text results, no
+// trace in the statement cache.
 func ask(ctx context.Context, n core.Native, sql string) ([][][]byte, error) {
 	c, ok := n.(*conn)
 	if !ok {
 		return nil, fmt.Errorf("connection of type %T is not pgdriver's", n)
 	}
-	results, err := c.Conn().PgConn().Exec(ctx, sql).ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	if len(results) != 1 {
-		return nil, fmt.Errorf("%d results instead of one", len(results))
-	}
-	return results[0].Rows, nil
+	result := c.Conn().PgConn().ExecParams(ctx, sql, nil, nil, nil, nil).Read()
+	return result.Rows, result.Err
 }
