@@ -356,7 +356,7 @@ func (c *Cluster) Reverify(ctx context.Context, host string, cause error) (*Topo
 func (c *Cluster) WaitSettled(ctx context.Context) (*Topology, error) {
 	for {
 		t := c.Topology()
-		if !c.Searching() {
+		if !c.Searching() || t.Stable {
 			return t, nil
 		}
 		select {

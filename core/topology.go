@@ -23,8 +23,9 @@ type Topology struct {
 	// state and by its own row of the status table. Without it the writer is
 	// hearsay: good enough to try, not to condemn anybody.
 	Verified bool
-	// Stable tells that the writer could not be asked, but that all who answered
-	// have agreed on it for a while: waiting longer would not tell more.
+	// Stable tells that the writer could not be asked, and that waiting longer
+	// would not tell more: all who answered have agreed on it for a while, or it
+	// refuses us.
 	Stable bool
 
 	changed chan struct{}
@@ -125,6 +126,15 @@ func writerOf(rows []Instance) string {
 	for _, r := range rows {
 		if r.Writer {
 			return r.ID
+		}
+	}
+	return ""
+}
+
+func writerID(hosts []Host) string {
+	for _, h := range hosts {
+		if h.Role == RoleWriter {
+			return h.ID
 		}
 	}
 	return ""

@@ -19,6 +19,9 @@ type report struct {
 	source *Connector // whose connection settings were used
 	start  time.Time  // when the question was asked
 	err    error
+	// refused tells that the host is there: it would not let us in, or did not
+	// like the question.
+	refused bool
 }
 
 // observation is what a host says about itself and its cluster.
@@ -113,6 +116,7 @@ func (w *watcher) run(ctx context.Context, reports chan<- report) {
 		r := report{from: w, host: w.host, start: time.Now()}
 		r.observation, r.err = w.safeProbe(ctx, false)
 		r.source = w.source
+		r.refused = r.err != nil && w.failure.Load() == nil
 		if r.err != nil {
 			w.disconnect()
 		}
