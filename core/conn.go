@@ -192,7 +192,7 @@ func (c *Conn) ResetSession(ctx context.Context) error {
 	if c.link.condemned.Load() != nil || c.link.lost.Load() != nil {
 		return driver.ErrBadConn
 	}
-	if nanotime()-c.link.usedAt.Load() > int64(idleBeforePeek) {
+	if c.link.idle() > idleBeforePeek {
 		switch c.link.peek() {
 		case peerGone:
 			c.Cluster().Suspect(c.link.Host(), errIdleLost)

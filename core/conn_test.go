@@ -52,7 +52,7 @@ func TestResetSessionPeeksAfterIdling(t *testing.T) {
 		k := &Connector{cluster: l.cluster, engine: &fakeEngine{}}
 		k.chain = k.compile(nil)
 		c := newConn(k, &fakeNative{link: l, silent: true}, l)
-		l.usedAt.Store(nanotime())
+		l.writeAt.Store(nanotime())
 		peer.alive = false
 		if err := c.ResetSession(t.Context()); err != nil {
 			t.Errorf("just used: %v", err)

@@ -29,10 +29,10 @@ type Link struct {
 	conn net.Conn // set once, by attach, before anybody reads or writes
 	raw  syscall.Conn
 
-	written    atomic.Int64 // bytes accepted by the kernel
-	readSince  atomic.Int64 // nanotime of the Read (or dial) in flight, 0 if none
-	writeSince atomic.Int64 // nanotime of the Write in flight, 0 if none
-	usedAt     atomic.Int64 // nanotime when the last Write began
+	written   atomic.Int64 // bytes accepted by the kernel
+	readSince atomic.Int64 // nanotime when the Read (or dial) in flight began to wait, 0 if none
+	writeAt   atomic.Int64 // nanotime when the last Write began, 0 if none; odd until it has returned
+	answered  int64        // value of written at the last Read; belongs to the reader
 
 	lost      atomic.Pointer[LostError]
 	condemned atomic.Pointer[LostError]
@@ -47,7 +47,12 @@ type Link struct {
 // processStart makes stamps small and monotonic.
 var processStart = time.Now()
 
-func nanotime() int64 { return int64(time.Since(processStart)) }
+// writing is the bit of a stamp that tells that its Write has not returned.
+const writing = 1
+
+// nanotime is an even number. It may be negative: in a testing/synctest bubble
+// the clock begins in the year 2000.
+func nanotime() int64 { return int64(time.Since(processStart)) &^ writing }
 
 // Host is the ID of the instance at the other end, or the dialled address until
 // the server has said who it is.
@@ -63,8 +68,8 @@ func (l *Link) Written() int64 { return l.written.Load() }
 // waiting. It is zero when none is.
 func (l *Link) Blocked() time.Duration {
 	since := l.readSince.Load()
-	if w := l.writeSince.Load(); w != 0 && (since == 0 || w < since) {
-		since = w
+	if w := l.writeAt.Load(); w&writing != 0 && (since == 0 || w < since) {
+		since = w &^ writing
 	}
 	if since == 0 {
 		return 0
@@ -133,9 +138,16 @@ func (l *Link) attach(conn net.Conn) bool {
 	return !gone
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. The wait for an answer began with the request: only
+// a Read that follows another one needs to look at the clock.
 func (l *Link) Read(p []byte) (int, error) {
-	l.readSince.Store(nanotime())
+	since := l.writeAt.Load()
+	if sent := l.written.Load(); sent != l.answered {
+		l.answered = sent
+	} else {
+		since = nanotime()
+	}
+	l.readSince.Store(since)
 	n, err := l.conn.Read(p)
 	l.readSince.Store(0)
 	if err != nil {
@@ -147,10 +159,9 @@ func (l *Link) Read(p []byte) (int, error) {
 // Write implements net.Conn.
 func (l *Link) Write(p []byte) (int, error) {
 	now := nanotime()
-	l.usedAt.Store(now)
-	l.writeSince.Store(now)
+	l.writeAt.Store(now | writing)
 	n, err := l.conn.Write(p)
-	l.writeSince.Store(0)
+	l.writeAt.Store(now)
 	if n > 0 {
 		l.written.Add(int64(n))
 	}
@@ -159,6 +170,9 @@ func (l *Link) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// idle is how long ago the last Write began.
+func (l *Link) idle() time.Duration { return time.Duration(nanotime() - l.writeAt.Load()) }
 
 // failed records the first real fault of the socket and returns what the driver
 // shall see. A deadline that the driver set (for its caller's context) and our
