@@ -326,7 +326,7 @@ func (c *Cluster) WaitVerified(ctx context.Context, since time.Time) (*Topology,
 		select {
 		case <-t.changed:
 		case <-ctx.Done():
-			return t, context.Cause(ctx)
+			return t, c.monitor.because(context.Cause(ctx))
 		case <-c.ctx.Done():
 			return t, ErrClosed
 		}
@@ -362,7 +362,7 @@ func (c *Cluster) WaitSettled(ctx context.Context) (*Topology, error) {
 		select {
 		case <-t.changed:
 		case <-ctx.Done():
-			return t, context.Cause(ctx)
+			return t, c.monitor.because(context.Cause(ctx))
 		case <-c.ctx.Done():
 			return t, ErrClosed
 		}

@@ -57,7 +57,7 @@ func TestResetSessionPeeksAfterIdling(t *testing.T) {
 		if err := c.ResetSession(t.Context()); err != nil {
 			t.Errorf("just used: %v", err)
 		}
-		time.Sleep(idleBeforePeek + time.Nanosecond)
+		time.Sleep(idleBeforePeek + time.Millisecond)
 		if err := c.ResetSession(t.Context()); err != driver.ErrBadConn { //nolint:errorlint // database/sql compares so
 			t.Errorf("idle and gone: %v", err)
 		}

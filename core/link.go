@@ -210,7 +210,11 @@ func (l *Link) Close() error {
 	if conn == nil {
 		return nil
 	}
-	return conn.Close()
+	err := conn.Close()
+	if l.lost.Load() != nil {
+		return nil // it was cut long ago; closing it again is no error
+	}
+	return err
 }
 
 // LocalAddr implements net.Conn.

@@ -47,7 +47,8 @@ type monitor struct {
 
 	mu        sync.Mutex // guards what follows; never held over I/O
 	running   bool
-	hunting   bool // searching, for others to read
+	hunting   bool  // searching, for others to read
+	problem   error // why the writer could not be asked the last time
 	suspicion *suspicion
 	attempt   *attempt
 
@@ -137,6 +138,19 @@ func (m *monitor) busy() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.suspicion != nil || m.hunting
+}
+
+// because joins the end of a wait with what it waited for in vain.
+func (m *monitor) because(err error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return errors.Join(err, m.problem)
+}
+
+func (m *monitor) setProblem(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.problem = err
 }
 
 // setSearching changes the state that both the loop and others read.

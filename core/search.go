@@ -98,14 +98,17 @@ func (m *monitor) handle(ctx context.Context, r report) {
 // failed takes in that a host did not answer.
 func (m *monitor) failed(ctx context.Context, r report) {
 	m.cluster.log.Debug("probe failed", "host", r.host.ID, "error", r.err)
+	if r.host.ID != m.writer {
+		return
+	}
+	m.setProblem(r.err)
 	switch {
-	case r.host.ID != m.writer:
-	case !m.searching:
-		m.search(ctx, "the writer does not answer")
-	case r.refused:
+	case m.searching && r.refused:
 		// It is there but does not let us in (no room, no permission): nobody
 		// shall wait for an answer that will not come.
 		m.publishStable(m.cluster.Topology().Hosts, r)
+	case !m.searching && !r.refused:
+		m.search(ctx, "the writer does not answer")
 	}
 }
 
@@ -130,6 +133,7 @@ func (m *monitor) confirmed(ctx context.Context, r report) {
 		m.settleUntil = time.Now().Add(settleFor)
 	}
 	m.writer, m.agreedOn = r.host.ID, ""
+	m.setProblem(nil)
 	m.setSearching(false)
 	m.settle(r.start)
 	t := c.publish(Topology{Hosts: hosts, SeenAt: r.start, SeenFrom: r.host.ID, Verified: true})

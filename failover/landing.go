@@ -236,7 +236,7 @@ func (l *landing) giveUp(ctx context.Context, err error) error {
 		err = errors.Join(cause, err)
 	}
 	e := &core.Error{Op: core.OpConnect, Kind: core.ErrConnect, Host: l.connector.Host().Addr, Phase: "dial", Err: err}
-	if l.failures > 0 {
+	if l.failures > 0 || errors.Is(err, errTimeout) {
 		e.Kind, e.Phase = core.ErrFailoverFailed, "wait"
 	}
 	return e
