@@ -232,7 +232,11 @@ func (c *Conn) Close() error {
 	if c.link.condemned.Load() != nil && c.Cluster().Down(c.link.Host()) != nil {
 		c.link.Abort(errBroken) // no farewell to a dead host
 	}
-	return c.Native.Close()
+	err := c.Native.Close()
+	if c.link.lost.Load() != nil {
+		return nil // nobody to say farewell to
+	}
+	return err
 }
 
 // begin asks the gates and tells the observers.

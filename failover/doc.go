@@ -21,7 +21,7 @@
 //
 // A writer that refuses connections, resets them, hangs or vanishes without a
 // word is all one to the caller. Of the last two nobody is told by the network;
-// so whenever a call has been waiting for a second, the plugin makes the topology
+// so whenever a call has been waiting for half a second, the plugin makes the topology
 // monitor look, and what the readers say decides. Calls on a healthy host may take
 // as long as they like.
 package failover

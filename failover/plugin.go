@@ -90,14 +90,14 @@ func (p *plugin) Recover(ctx context.Context, c *core.Conn, _ core.Call, e *core
 // A call that has been waiting for firstLook makes the monitor look at the
 // writer, and again whenever the time has doubled, at least every maxLook.
 const (
-	lookEvery = 500 * time.Millisecond
-	firstLook = time.Second
+	lookEvery = 250 * time.Millisecond
+	firstLook = 500 * time.Millisecond
 	maxLook   = 30 * time.Second
 )
 
 // Run implements core.Runner: hung and vanished hosts are not reported by the
 // network, so somebody has to notice calls that wait. It costs one pass over the
-// connections twice a second.
+// connections four times a second.
 func (p *plugin) Run(ctx context.Context, k *core.Connector) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()

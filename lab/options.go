@@ -68,7 +68,7 @@ const (
 	TLSRequired // a session without TLS is refused with SQLSTATE 28000
 )
 
-// Options say what [Start] starts. The zero value is an Aurora PostgreSQL cluster mydb with a writer and two
+// Options say what [Start] and [StartReal] start. The zero value is an Aurora PostgreSQL cluster mydb with a writer and two
 // readers on loopback.
 type Options struct {
 	Name      string  // cluster identifier; default "mydb"

@@ -66,7 +66,7 @@ func (s *server) drop() {
 	ctx, cancel := context.WithTimeout(s.cluster.life, controlLimit)
 	defer cancel()
 	s.check("dropping the sessions of", s.cluster.real.Exec(ctx, s.id, `select pg_terminate_backend(pid)
-		from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and usename = $1`, s.cluster.options.User))
+		from pg_stat_activity where backend_type = 'client backend' and usename <> current_user`))
 }
 
 func (s *server) crash() {

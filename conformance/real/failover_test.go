@@ -1,0 +1,286 @@
+package real
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/awsdb/awsdb/lab"
+)
+
+var (
+	failovers = flag.Int("failovers", 20, "how many failovers TestFailovers makes")
+	seed      = flag.Uint64("seed", 1, "seed of TestFailovers")
+)
+
+// fault is a way to lose a writer.
+type fault struct {
+	name    string
+	strike  func(*lab.Instance)
+	recover func(t *testing.T, s *scenario, old *lab.Instance)
+}
+
+// faults are taken in turn. The first finds the topology monitor at its calm pace, the others soon after a failover.
+var faults = []fault{
+	{"SIGSTOP", (*lab.Instance).Freeze, continued},
+	{"SIGKILL", (*lab.Instance).Crash, restarted},
+	{"switchover", (*lab.Instance).Shutdown, restarted},
+}
+
+func restarted(_ *testing.T, _ *scenario, old *lab.Instance) { old.Restart() }
+
+// continued lets a stopped writer run on after its replacement, which it does not know of, and then makes it a reader.
+func continued(t *testing.T, s *scenario, old *lab.Instance) {
+	old.Heal()
+	conn := bare(t, s.cluster, old.Host())
+	s.forbidden++
+	id := fmt.Sprintf("forbidden-%d", s.forbidden)
+	err := bounded(500*time.Millisecond, func(ctx context.Context) error { _, err := conn.Exec(ctx, insertWrite, id, id); return err })
+	if err == nil {
+		t.Errorf("%s, which was replaced while it was stopped, accepts a write", old.ID())
+	}
+	s.awaitAll(t, 3)
+	old.Restart()
+}
+
+// scenario is an application at work on a cluster.
+type scenario struct {
+	*journal
+	cluster   *lab.Cluster
+	db        handle
+	workers   []*worker
+	random    *rand.Rand
+	forbidden int // writes that a replaced writer was asked for
+}
+
+const workers = 6
+
+func newScenario(t *testing.T, cluster *lab.Cluster, db handle) *scenario {
+	s := &scenario{journal: newJournal(), cluster: cluster, db: db, random: rand.New(rand.NewPCG(*seed, 0))}
+	mustExec(t, db.DB, createWrites)
+	mustExec(t, db.DB, indexWrites)
+	prepared, err := db.Prepare(insertWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { prepared.Close() })
+	for n := range workers {
+		s.workers = append(s.workers, &worker{
+			journal: s.journal, number: n, db: db.DB, prepared: prepared, random: rand.New(rand.NewPCG(*seed, uint64(n)+1)),
+		})
+	}
+	return s
+}
+
+// start lets the workers work until the returned function is called.
+func (s *scenario) start() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	for _, w := range s.workers {
+		group.Go(func() { w.work(ctx) })
+	}
+	return func() { cancel(); group.Wait() }
+}
+
+// awaitAll waits until every worker has completed so many more writes.
+func (s *scenario) awaitAll(t *testing.T, writes int) {
+	t.Helper()
+	for _, w := range s.workers {
+		goal := s.progressOf(w.number) + writes
+		eventually(t, fmt.Sprintf("worker %d has not written", w.number), func() bool { return s.progressOf(w.number) >= goal })
+	}
+}
+
+// accepts tells when an instance has become the writer.
+func (s *scenario) accepts(t *testing.T, i *lab.Instance) <-chan time.Time {
+	conn := bare(t, s.cluster, i.Host())
+	accepted := make(chan time.Time, 1)
+	go func() {
+		defer close(accepted)
+		for began := time.Now(); time.Since(began) < patience; time.Sleep(time.Millisecond) {
+			reader := true
+			err := bounded(callLimit, func(ctx context.Context) error {
+				return conn.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&reader)
+			})
+			if err != nil {
+				return
+			}
+			if !reader {
+				accepted <- time.Now()
+				return
+			}
+		}
+	}()
+	return accepted
+}
+
+// failover makes one failover and waits until everybody works again. It returns the time from the new writer's first
+// to the application's first write.
+func (s *scenario) failover(t *testing.T, f fault) time.Duration {
+	old, readers := s.cluster.Writer(), s.cluster.Readers()
+	next := readers[s.random.IntN(len(readers))]
+	delay := 200*time.Millisecond + time.Duration(s.random.Int64N(int64(2800*time.Millisecond)))
+	accepted := s.accepts(t, next)
+	began := time.Now()
+	f.strike(old)
+	time.Sleep(delay - min(delay, time.Since(began)))
+	promote(t, s.cluster, next.ID(), lab.PromoteOptions{DNSLag: time.Duration(s.random.Int64N(int64(5 * time.Second)))})
+	since, ok := <-accepted
+	if !ok {
+		t.Fatalf("%s was promoted and does not accept writes", next.ID())
+	}
+	s.awaitAll(t, 3)
+	recovered := time.Now()
+	first := s.firstAck(since).Sub(since)
+	f.recover(t, s, old)
+	if err := s.cluster.Err(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%-10s of %s, %s promoted after %4d ms, takes writes at %4d ms: first write +%d ms, all workers +%d ms, old one back at %d ms",
+		f.name, old.ID(), next.ID(), delay.Milliseconds(), since.Sub(began).Milliseconds(), first.Milliseconds(),
+		recovered.Sub(since).Milliseconds(), time.Since(began).Milliseconds())
+	return first
+}
+
+// TestFailovers puts an application through failovers of every kind: nothing it was told about its writes may be wrong.
+func TestFailovers(t *testing.T) {
+	cluster := startCluster(t, lab.Options{})
+	db, err := newHandle(cluster, cluster.URL(cluster.Endpoint(), "application_name=workers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := false
+	defer func() {
+		if !closed {
+			_ = db.Close() // the test has failed before
+		}
+	}()
+	db.SetMaxIdleConns(workers)
+	s := newScenario(t, cluster, db)
+	stop := s.start()
+	stopped := sync.OnceFunc(stop)
+	defer stopped()
+	s.awaitAll(t, 5)
+	times := map[string][]time.Duration{}
+	for n := range *failovers {
+		f := faults[n%len(faults)]
+		times[f.name] = append(times[f.name], s.failover(t, f))
+	}
+	stopped()
+	for _, name := range slices.Sorted(maps.Keys(times)) {
+		slices.Sort(times[name])
+		t.Logf("%s: first write after the new writer's: median %d ms, worst %d ms", name,
+			times[name][len(times[name])/2].Milliseconds(), times[name][len(times[name])-1].Milliseconds())
+	}
+	s.report(t)
+	closed = true
+	if err := db.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	noSessionLeft(t, cluster, "workers")
+	s.verify(t)
+}
+
+func (s *scenario) report(t *testing.T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.Logf("%d writes acknowledged, %d found after an unknown outcome, %d attempts without effect", len(s.acked), len(s.found), len(s.denied))
+	for _, kind := range slices.Sorted(maps.Keys(s.kinds)) {
+		t.Logf("%5d times %s", s.kinds[kind], kind)
+	}
+}
+
+// noSessionLeft demands that no server has a session whose application_name begins with name.
+func noSessionLeft(t *testing.T, cluster *lab.Cluster, name string) {
+	t.Helper()
+	for _, i := range cluster.Instances() {
+		conn := bare(t, cluster, i.Host())
+		eventually(t, "a closed pool has sessions on "+i.ID(), func() bool {
+			count := -1
+			err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where application_name like $1", name+"%").Scan(&count)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return count == 0
+		})
+	}
+}
+
+// verify compares what the application was told with what the servers have and what they received.
+func (s *scenario) verify(t *testing.T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.problems {
+		t.Error(p)
+	}
+	stored, hosts := map[string]int{}, map[string]string{}
+	for _, row := range s.cluster.Rows("writes") {
+		id, attempt, host := row[0].(string), row[1].(string), row[2].(string)
+		stored[id]++
+		if hosts[attempt] != "" {
+			t.Errorf("%s is stored twice", attempt)
+		}
+		hosts[attempt] = host
+		if base := strings.Split(attempt, "-"); s.denied[strings.Join(base[:min(4, len(base))], "-")] {
+			t.Errorf("%s is stored although it was said to have had no effect", attempt)
+		}
+		if strings.HasPrefix(id, "forbidden") {
+			t.Errorf("%s was asked of a replaced writer and is stored", id)
+		}
+	}
+	for _, ids := range []map[string]bool{s.acked, s.found} {
+		for id := range ids {
+			if stored[id] != 1 {
+				t.Errorf("%s is stored %d times", id, stored[id])
+			}
+		}
+	}
+	for id, n := range stored {
+		if n != 1 {
+			t.Errorf("%s is stored %d times", id, n)
+		}
+	}
+	if len(s.acked) < *failovers*workers {
+		t.Errorf("only %d writes were acknowledged: this proves nothing", len(s.acked))
+	}
+	s.verifyDeliveries(t, hosts)
+}
+
+// verifyDeliveries looks at what each server received: no attempt twice, and none that is stored by somebody who was
+// not the writer then.
+func (s *scenario) verifyDeliveries(t *testing.T, hosts map[string]string) {
+	delivered := map[string]int{}
+	for _, i := range s.cluster.Instances() {
+		for _, statement := range i.Statements() {
+			if statement.SQL != insertWrite {
+				continue
+			}
+			attempt, _ := statement.Args[1].(string)
+			delivered[attempt]++
+			switch host, stored := hosts[attempt]; {
+			case stored && host != i.ID():
+				t.Errorf("%s is stored by %s, but %s received it", attempt, host, i.ID())
+			case stored && !statement.Writer:
+				t.Errorf("%s accepted %s at %v, when it was not the writer", i.ID(), attempt, statement.At)
+			}
+		}
+	}
+	for attempt, n := range delivered {
+		if n > 1 {
+			t.Errorf("%s was delivered %d times", attempt, n)
+		}
+	}
+	for attempt, host := range hosts {
+		if delivered[attempt] == 0 {
+			t.Errorf("%s is stored by %s, but no server has received it", attempt, host)
+		}
+	}
+	t.Logf("%d attempts delivered, %d stored", len(delivered), len(hosts))
+}
