@@ -1,0 +1,96 @@
+package bench
+
+import (
+	"database/sql"
+	"math"
+	"runtime"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A call through awsdb must allocate exactly what it allocates without.
+
+func TestNoExtraAllocations(t *testing.T) {
+	simulation := startSimulation(t)
+	for _, on := range []struct {
+		name        string
+		bare, awsdb contestant
+	}{
+		{"fake", fakes[0], fakes[1]},
+		{"simulated", contestant{"bare", simulation.bare}, contestant{"awsdb", simulation.awsdb}},
+	} {
+		t.Run(on.name, func(t *testing.T) {
+			for _, o := range operations {
+				t.Run(o.name, func(t *testing.T) {
+					want, got := allocations(t, on.bare, o), allocations(t, on.awsdb, o)
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("allocations per call (-bare +awsdb):\n%s", diff)
+					}
+				})
+			}
+		})
+	}
+}
+
+// TestNoExtraBytes is about the fake driver only: what a real one allocates is
+// not of the same size in every call.
+func TestNoExtraBytes(t *testing.T) {
+	for _, o := range operations {
+		t.Run(o.name, func(t *testing.T) {
+			want, got := bytes(t, fakes[0], o), bytes(t, fakes[1], o)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("bytes per call (-bare +awsdb):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Background work of the runtime, the server and the topology monitor allocates
+// as well, now and then. It can only add to a measurement, so the least of some
+// is right.
+const (
+	attempts = 5
+	calls    = 500
+)
+
+func allocations(t *testing.T, c contestant, o operation) float64 {
+	t.Helper()
+	run := start(t, c, o)
+	least := math.Inf(1)
+	for range attempts {
+		least = min(least, testing.AllocsPerRun(calls, run))
+	}
+	return least
+}
+
+func bytes(t *testing.T, c contestant, o operation) uint64 {
+	t.Helper()
+	run := start(t, c, o)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var least uint64 = math.MaxUint64
+	for range attempts {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range calls {
+			run()
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, (after.TotalAlloc-before.TotalAlloc)/calls)
+	}
+	return least
+}
+
+// start opens a pool of one connection that is closed when the test ends.
+func start(t *testing.T, c contestant, o operation) func() {
+	t.Helper()
+	db := sql.OpenDB(c.connector(t))
+	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1)
+	run := o.start(t, db)
+	return func() {
+		if err := run(); err != nil {
+			t.Error(err)
+		}
+	}
+}

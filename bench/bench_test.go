@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"database/sql"
+	"database/sql/driver"
+	"flag"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+)
+
+// contestant is one of the two that are compared. Their names and the order of
+// the benchmarks' names are what benchstat -col /driver needs; bare and awsdb run
+// one right after the other, since the machine is not equally fast at all times.
+type contestant struct {
+	name      string
+	connector func(tb testing.TB) driver.Connector
+}
+
+var fakes = []contestant{
+	{"bare", func(testing.TB) driver.Connector { return fakeBare{} }},
+	{"awsdb", newFakeConnector},
+}
+
+var reverse = flag.Bool("reverse", false, "let awsdb run before the bare driver")
+
+func BenchmarkFake(b *testing.B) {
+	benchmarkOperations(b, fakes)
+	benchmarkParallel(b, fakes)
+	benchmarkOpenClose(b, fakes)
+}
+
+func BenchmarkLoopback(b *testing.B) {
+	server := startServer(b)
+	contestants := []contestant{{"bare", server.bare}, {"awsdb", server.awsdb}}
+	benchmarkOperations(b, contestants)
+	benchmarkParallel(b, contestants)
+	benchmarkOpenClose(b, contestants)
+}
+
+// each runs one benchmark for both.
+func each(b *testing.B, name string, contestants []contestant, run func(b *testing.B, db *sql.DB)) {
+	b.Run(name, func(b *testing.B) {
+		contestants := slices.Clone(contestants)
+		if *reverse {
+			slices.Reverse(contestants)
+		}
+		for _, c := range contestants {
+			b.Run("driver="+c.name, func(b *testing.B) {
+				db := sql.OpenDB(c.connector(b))
+				defer db.Close()
+				b.ReportAllocs()
+				run(b, db)
+			})
+		}
+	})
+}
+
+func benchmarkOperations(b *testing.B, contestants []contestant) {
+	for _, o := range operations {
+		each(b, o.name, contestants, func(b *testing.B, db *sql.DB) {
+			db.SetMaxOpenConns(1)
+			run := o.start(b, db)
+			if err := run(); err != nil { // connects
+				b.Fatal(err)
+			}
+			repeat(b, run)
+		})
+	}
+}
+
+// repeat runs one operation at a time.
+func repeat(b *testing.B, run func() error) {
+	b.Helper()
+	b.ResetTimer()
+	defer meter(b)()
+	for range b.N {
+		if err := run(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// meter reports the processor time between its call and that of what it returns.
+func meter(b *testing.B) (stop func()) {
+	start, _ := processorTime()
+	return func() {
+		if end, ok := processorTime(); ok {
+			b.ReportMetric(float64(end-start)/float64(b.N), "cpu-ns/op")
+		}
+	}
+}
+
+// parallelism is the number of connections, each with its goroutine.
+const parallelism = 100
+
+func benchmarkParallel(b *testing.B, contestants []contestant) {
+	each(b, fmt.Sprintf("parallel-%d", parallelism), contestants, func(b *testing.B, db *sql.DB) {
+		db.SetMaxOpenConns(parallelism)
+		db.SetMaxIdleConns(parallelism)
+		openAll(b, db)
+		processors := runtime.GOMAXPROCS(0)
+		b.SetParallelism((parallelism + processors - 1) / processors)
+		b.ResetTimer()
+		defer meter(b)()
+		b.RunParallel(func(pb *testing.PB) {
+			var n int64
+			for pb.Next() {
+				if err := db.QueryRowContext(ctx, "select 1").Scan(&n); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+}
+
+// openAll opens all connections of the pool and uses each once.
+func openAll(b *testing.B, db *sql.DB) {
+	b.Helper()
+	var open []*sql.Conn
+	for range parallelism {
+		c, err := db.Conn(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		open = append(open, c)
+		if _, err := c.ExecContext(ctx, "select 1"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, c := range slices.Backward(open) {
+		c.Close()
+	}
+}
+
+func benchmarkOpenClose(b *testing.B, contestants []contestant) {
+	each(b, "open-close", contestants, func(b *testing.B, db *sql.DB) {
+		db.SetMaxIdleConns(-1) // a connection that is given back is closed
+		run := func() error {
+			c, err := db.Conn(ctx)
+			if err != nil {
+				return err
+			}
+			return c.Close()
+		}
+		if err := run(); err != nil { // finds out what the cluster is like
+			b.Fatal(err)
+		}
+		repeat(b, run)
+	})
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParse(t *testing.T) {
+	raw := `goos: linux
+BenchmarkFake/exec/driver=bare-2    1000   700 ns/op   650 cpu-ns/op   48 B/op   2 allocs/op
+BenchmarkFake/exec/driver=awsdb-2   1000   760.5 ns/op   660 cpu-ns/op   48 B/op   2 allocs/op
+BenchmarkLoopback/open-close/driver=awsdb   10   9 ns/op   1 B/op   3 allocs/op
+BenchmarkLoopback/open-close/driver=bare   10   8 ns/op   0 B/op   1 allocs/op
+PASS
+`
+	got, err := parse([]byte(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []*result{
+		{"Fake", "exec", []cost{{700, 650, 48, 2}}, []cost{{760.5, 660, 48, 2}}},
+		{"Loopback", "open-close", []cost{{8, 0, 0, 1}}, []cost{{9, 0, 1, 3}}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{}, cost{})); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, raw := range map[string]string{
+		"nothing":  "PASS\n",
+		"half":     "BenchmarkFake/exec/driver=bare-2 1000 700 ns/op\n",
+		"no value": "BenchmarkFake/exec/driver=bare-2 1000 x ns/op\n",
+	} {
+		if _, err := parse([]byte(raw)); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	for _, test := range []struct {
+		name, group, operation string
+		awsdb                  [3]cost // of three runs; the interval is the whole range
+		want                   string
+	}{
+		{"good", "Fake", "exec", [3]cost{{processor: 1060}, {processor: 1070}, {processor: 1090}}, "holds"},
+		{"slow", "Fake", "exec", [3]cost{{processor: 1151}, {processor: 1170}, {processor: 1190}}, missedTarget},
+		{"two calls", "Fake", "begin-commit", [3]cost{{processor: 1290}, {processor: 1299}, {processor: 1301}}, "holds"},
+		{"two slow calls", "Fake", "begin-commit", [3]cost{{processor: 1301}, {processor: 1310}, {processor: 1320}}, missedTarget},
+		{"waits", "Fake", "exec", [3]cost{{elapsed: 9000}, {elapsed: 9000}, {elapsed: 9000}}, "holds"},
+		{"noisy", "Loopback", "exec", [3]cost{{processor: 100}, {processor: 1170}, {processor: 1990}}, "noise"},
+		{"an allocation", "Fake", "exec", [3]cost{{allocations: 1}, {allocations: 1}, {allocations: 1}}, missedTarget},
+		{"a byte", "Fake", "exec", [3]cost{{bytes: 1}, {bytes: 1}, {bytes: 1}}, missedTarget},
+		{"a byte at times", "Fake", "exec", [3]cost{{bytes: 1}, {}, {}}, "holds"},
+		{"open costs allocations", "Loopback", "open-close", [3]cost{{elapsed: 1090, allocations: 9}, {elapsed: 1099, allocations: 9}, {elapsed: 1101, allocations: 9}}, "holds"},
+		{"open is slow", "Loopback", "open-close", [3]cost{{elapsed: 1101}, {elapsed: 1120}, {elapsed: 1130}}, missedTarget},
+		{"nothing to open", "Fake", "open-close", [3]cost{{elapsed: 9000}, {elapsed: 9000}, {elapsed: 9000}}, "none"},
+	} {
+		bare := cost{elapsed: 1000, processor: 1000}
+		r := result{test.group, test.operation, []cost{bare, bare, bare}, test.awsdb[:]}
+		if got := r.judge(); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+func TestMore(t *testing.T) {
+	var r result
+	for n := range 10 {
+		r.bare = append(r.bare, cost{elapsed: 1000})
+		r.awsdb = append(r.awsdb, cost{elapsed: 1000 + float64(n)})
+	}
+	got := r.more(elapsed)
+	if want := (difference{1, 4.5, 8}); got != want { // 97.9 % for the 2nd and 9th of 10
+		t.Errorf("difference %v, want %v", got, want)
+	}
+}
+
+func TestCut(t *testing.T) {
+	got := map[int]int{}
+	for _, n := range []int{1, 6, 8, 9, 10, 20} {
+		got[n] = cut(n)
+	}
+	want := map[int]int{1: 0, 6: 0, 8: 0, 9: 1, 10: 1, 20: 5}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("values left out (-want +got):\n%s", diff)
+	}
+}
+
+func TestPrintTableCountsMisses(t *testing.T) {
+	slow := &result{"Fake", "exec", []cost{{700, 600, 0, 0}}, []cost{{900, 800, 0, 0}}}
+	var b strings.Builder
+	if missed := printTable(&b, []*result{slow}); missed != 1 || !strings.Contains(b.String(), "| Fake exec | 700 | +200 (+200 to +200) | 600 | +200 (+200 to +200) | +0 | +0 | MISSED |") {
+		t.Errorf("%d missed:\n%s", missed, b.String())
+	}
+}

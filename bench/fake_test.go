@@ -1,0 +1,224 @@
+package bench
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/awsdb/awsdb/core"
+	"github.com/awsdb/awsdb/failover"
+)
+
+// A driver whose calls cost little and always the same: what awsdb adds to a
+// call shows. Each request is 50 bytes written to the socket and 50 bytes read
+// from it, as with a real driver.
+
+const (
+	fakeAddress = "db.cluster-c9xyz0abcdef.us-east-1.rds.amazonaws.com:5432"
+	fakeWriter  = "db-1"
+	message     = 50 // bytes
+)
+
+// fakeBare connects without awsdb.
+type fakeBare struct{}
+
+func (fakeBare) Connect(context.Context) (driver.Conn, error) { return newFakeConn(fakeSocket{}), nil }
+func (fakeBare) Driver() driver.Driver                        { return fakeDriver{} }
+
+// newFakeConnector connects with awsdb, the failover plugin on.
+func newFakeConnector(tb testing.TB) driver.Connector {
+	tb.Helper()
+	plugin, err := failover.New(failover.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	settings, err := core.TakeSettings(map[string]string{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	k, err := core.NewConnector(core.Config{
+		Engine: fakeEngine{}, Family: "fake", Driver: fakeDriver{}, Addr: fakeAddress, Settings: settings,
+		Plugins: []core.Plugin{plugin},
+		Dial:    func(context.Context, string, string) (net.Conn, error) { return fakeSocket{}, nil },
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return k
+}
+
+type fakeDriver struct{}
+
+func (fakeDriver) Open(string) (driver.Conn, error) {
+	return nil, errors.New("fake: use a connector")
+}
+
+// fakeSocket takes every write and fills every read.
+type fakeSocket struct{}
+
+func (fakeSocket) Read(p []byte) (int, error)       { return len(p), nil }
+func (fakeSocket) Write(p []byte) (int, error)      { return len(p), nil }
+func (fakeSocket) Close() error                     { return nil }
+func (fakeSocket) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (fakeSocket) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (fakeSocket) SetDeadline(time.Time) error      { return nil }
+func (fakeSocket) SetReadDeadline(time.Time) error  { return nil }
+func (fakeSocket) SetWriteDeadline(time.Time) error { return nil }
+
+type fakeEngine struct{}
+
+func (fakeEngine) Open(ctx context.Context, t core.Target) (core.Native, *core.Link, error) {
+	socket, err := t.Dial(ctx, "tcp", t.Host.Addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &fakeNative{fakeConn: newFakeConn(socket)}, socket.(*core.Link), nil
+}
+
+func (fakeEngine) Detect(context.Context, core.Native, core.Endpoint) (core.Dialect, error) {
+	return fakeDialect{}, nil
+}
+
+func (fakeEngine) Classify(error, core.Dialect) core.Fault { return core.FaultNone }
+
+// fakeDialect is a cluster of one writer.
+type fakeDialect struct{}
+
+func (fakeDialect) Code() string    { return "fake" }
+func (fakeDialect) Clustered() bool { return true }
+
+func (fakeDialect) Identify(context.Context, core.Native) (core.Identity, error) {
+	return core.Identity{ID: fakeWriter, Role: core.RoleWriter}, nil
+}
+
+func (fakeDialect) Topology(context.Context, core.Native) ([]core.Instance, error) {
+	return []core.Instance{{ID: fakeWriter, Writer: true, UpdatedAt: time.Now()}}, nil
+}
+
+// fakeConn is the driver's connection.
+type fakeConn struct {
+	socket  net.Conn
+	request [message]byte
+	answer  [message]byte
+	rows    fakeRows
+}
+
+func newFakeConn(socket net.Conn) *fakeConn { return &fakeConn{socket: socket} }
+
+func (c *fakeConn) exchange() error {
+	if _, err := c.socket.Write(c.request[:]); err != nil {
+		return err
+	}
+	_, err := c.socket.Read(c.answer[:])
+	return err
+}
+
+// query answers with one row, or as many as the statement says it wants.
+func (c *fakeConn) query(text string) (driver.Rows, error) {
+	if err := c.exchange(); err != nil {
+		return nil, err
+	}
+	c.rows.left = 1
+	if text == hundredRows {
+		c.rows.left = 100
+	}
+	return &c.rows, nil
+}
+
+func (c *fakeConn) QueryContext(_ context.Context, text string, _ []driver.NamedValue) (driver.Rows, error) {
+	return c.query(text)
+}
+
+func (c *fakeConn) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+	return driver.RowsAffected(1), c.exchange()
+}
+
+func (c *fakeConn) PrepareContext(_ context.Context, text string) (driver.Stmt, error) {
+	return &fakeStmt{c, text}, c.exchange()
+}
+
+func (c *fakeConn) Prepare(text string) (driver.Stmt, error) {
+	return c.PrepareContext(context.Background(), text)
+}
+
+func (c *fakeConn) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) {
+	return (*fakeTx)(c), c.exchange()
+}
+
+func (c *fakeConn) Begin() (driver.Tx, error) {
+	return c.BeginTx(context.Background(), driver.TxOptions{})
+}
+
+func (c *fakeConn) Ping(context.Context) error               { return c.exchange() }
+func (c *fakeConn) ResetSession(context.Context) error       { return nil }
+func (c *fakeConn) CheckNamedValue(*driver.NamedValue) error { return nil }
+func (c *fakeConn) Close() error                             { return c.socket.Close() }
+
+type fakeTx fakeConn
+
+func (t *fakeTx) Commit() error   { return (*fakeConn)(t).exchange() }
+func (t *fakeTx) Rollback() error { return (*fakeConn)(t).exchange() }
+
+type fakeStmt struct {
+	conn *fakeConn
+	text string
+}
+
+func (s *fakeStmt) Close() error                               { return nil }
+func (s *fakeStmt) NumInput() int                              { return -1 }
+func (s *fakeStmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
+func (s *fakeStmt) Query([]driver.Value) (driver.Rows, error)  { return nil, driver.ErrSkip }
+
+func (s *fakeStmt) ExecContext(context.Context, []driver.NamedValue) (driver.Result, error) {
+	return driver.RowsAffected(1), s.conn.exchange()
+}
+
+func (s *fakeStmt) QueryContext(context.Context, []driver.NamedValue) (driver.Rows, error) {
+	return s.conn.query(s.text)
+}
+
+type fakeRows struct{ left int }
+
+var fakeColumns = []string{"n"}
+
+func (r *fakeRows) Columns() []string { return fakeColumns }
+func (r *fakeRows) Close() error      { return nil }
+
+func (r *fakeRows) Next(row []driver.Value) error {
+	if r.left == 0 {
+		return io.EOF
+	}
+	row[0] = int64(r.left) // small integers are not allocated
+	r.left--
+	return nil
+}
+
+// fakeNative is what a driver module makes of the connection: its Rows tell core
+// their errors.
+type fakeNative struct {
+	*fakeConn
+	shim reportingRows
+}
+
+type reportingRows struct {
+	*fakeRows
+	ctx    context.Context
+	failed func(ctx context.Context, err error) error
+}
+
+func (n *fakeNative) WrapRows(ctx context.Context, rows driver.Rows, failed func(context.Context, error) error) driver.Rows {
+	n.shim = reportingRows{rows.(*fakeRows), ctx, failed}
+	return &n.shim
+}
+
+func (r *reportingRows) Next(row []driver.Value) error {
+	err := r.fakeRows.Next(row)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return r.failed(r.ctx, err)
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+package bench
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"testing"
+)
+
+// hundredRows is the statement with as many rows.
+const hundredRows = "select n from generate_series(1, 100) as n"
+
+// operation is one thing that an application does again and again.
+type operation struct {
+	name string
+	// start prepares what is needed and returns the operation. What it opens is
+	// closed with the pool.
+	start func(tb testing.TB, db *sql.DB) func() error
+}
+
+var ctx = context.Background()
+
+var operations = []operation{
+	{"query-row", func(_ testing.TB, db *sql.DB) func() error {
+		return func() error {
+			var n int64
+			return db.QueryRowContext(ctx, "select 1").Scan(&n)
+		}
+	}},
+	{"exec", func(_ testing.TB, db *sql.DB) func() error {
+		return func() error {
+			_, err := db.ExecContext(ctx, "select 1")
+			return err
+		}
+	}},
+	{"prepared-exec", func(tb testing.TB, db *sql.DB) func() error {
+		s := prepare(tb, db)
+		return func() error {
+			_, err := s.ExecContext(ctx)
+			return err
+		}
+	}},
+	{"prepared-query", func(tb testing.TB, db *sql.DB) func() error {
+		s := prepare(tb, db)
+		return func() error {
+			var n int64
+			return s.QueryRowContext(ctx).Scan(&n)
+		}
+	}},
+	{"rows-100", func(_ testing.TB, db *sql.DB) func() error { return func() error { return readHundred(db) } }},
+	{"begin-commit", func(_ testing.TB, db *sql.DB) func() error {
+		return func() error {
+			tx, err := db.BeginTx(ctx, nil)
+			if err != nil {
+				return err
+			}
+			return tx.Commit()
+		}
+	}},
+}
+
+func prepare(tb testing.TB, db *sql.DB) *sql.Stmt {
+	tb.Helper()
+	s, err := db.PrepareContext(ctx, "select 1")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func readHundred(db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, hundredRows)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	count := 0
+	var n int64
+	for rows.Next() {
+		if err := rows.Scan(&n); err != nil {
+			return err
+		}
+		count++
+	}
+	if count != 100 && rows.Err() == nil {
+		return fmt.Errorf("%d rows, want 100", count)
+	}
+	return rows.Err()
+}
