@@ -307,7 +307,9 @@ func TestPublishCondemns(t *testing.T) {
 		default:
 		}
 		busy.Link().Abort(errTestCause)
-		_ = <-answer
+		if err := <-answer; err == nil {
+			t.Error("a call on a cut connection succeeded")
+		}
 	})
 }
 

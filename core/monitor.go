@@ -60,7 +60,7 @@ type monitor struct {
 	demoted     map[string]time.Time // replaced writers not heard of since, and when they were replaced
 	agreedOn    string               // the writer all answering readers name, while it cannot be reached
 	agreedSince time.Time
-	unusable    string // the complaint about a topology that was logged last
+	unusable    bool // the last topology made no sense, and that was logged
 }
 
 // suspicion asks for a verification at since or later.

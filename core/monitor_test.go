@@ -320,7 +320,9 @@ func TestReplacedWriter(t *testing.T) {
 						t.Errorf("lost %v, down %v", link.Lost(), k.Cluster().Down("w1"))
 					}
 					link.Abort(errTestCause)
-					_ = <-answer
+					if err := <-answer; err == nil {
+						t.Error("a call on a cut connection succeeded")
+					}
 					return
 				}
 				if err := <-answer; !errors.Is(err, errSilent) {

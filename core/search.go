@@ -121,12 +121,13 @@ func (m *monitor) confirmed(ctx context.Context, r report) {
 	}
 	hosts, err := c.hostsOf(r.instances, r.source)
 	if err != nil {
-		if m.unusable != err.Error() {
-			m.unusable = err.Error()
+		if !m.unusable { // once, not with every answer
 			c.log.Warn("topology is unusable", "host", r.host.ID, "error", err)
 		}
+		m.unusable = true
 		return
 	}
+	m.unusable = false
 	previous := m.writer
 	replaced := previous != "" && previous != r.host.ID
 	if replaced {
