@@ -152,9 +152,11 @@ func clusterSettings(s Settings) (clusterOptions, error) {
 func (k *Connector) Cluster() *Cluster { return k.cluster }
 
 // Endpoint returns the parsed host name of the DSN or, once the cluster is
-// known, of the RDS endpoint that it is an alias of.
+// known, of the cluster endpoint that it is an alias of. An alias that ends at an
+// instance stays what it is: resolvers follow a chain to its end, and a cluster
+// endpoint is itself an alias of the instance that happens to serve it.
 func (k *Connector) Endpoint() Endpoint {
-	if alias := k.alias.Load(); alias != nil {
+	if alias := k.alias.Load(); alias != nil && alias.Kind != EndpointInstance {
 		return *alias
 	}
 	return k.endpoint

@@ -19,7 +19,7 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 	switch {
 	case ctx.Err() != nil && (lost == nil || !lost.Aborted):
 		return c.canceled(ctx, call, sent, closed, err)
-	case fault == FaultReadOnly && c.link.Want() == RoleWriter && !c.readOnly:
+	case fault == FaultReadOnly && !c.readOnly:
 		return c.refused(ctx, call, err)
 	case lost == nil && !fault.lost() && !closed:
 		return err
@@ -89,18 +89,20 @@ func (c *Conn) canceled(ctx context.Context, call Call, sent, closed bool, err e
 	return c.endTx(e)
 }
 
-// refused deals with a write that met a host which is read-only although a
-// writer was asked for: the host was demoted. The server refused the statement,
-// so it had no effect.
+// refused deals with a write that met a host which is read-only. If a writer was
+// asked for, the host was demoted. The server refused the statement, so it had no
+// effect.
 func (c *Conn) refused(ctx context.Context, call Call, err error) error {
 	e := &Error{
 		Op: call.Op, Host: c.link.Host(), Phase: "reply",
 		Sent: true, InTx: c.InTx(), Outcome: OutcomeRolledBack, Err: err,
 	}
-	c.Cluster().Suspect(e.Host, err)
+	if c.link.Want() == RoleWriter {
+		c.Cluster().Suspect(e.Host, err)
+	}
 	c.recover(ctx, call, e)
 	if e.Kind == nil {
-		return err // the host is the writer after all: the session itself is read-only
+		return err // the host is what was asked for: it is the statement that is wrong
 	}
 	c.link.Condemn(err)
 	return c.endTx(e)

@@ -58,6 +58,9 @@ func nanotime() int64 { return int64(time.Since(processStart)) &^ writing }
 // the server has said who it is.
 func (l *Link) Host() string { return *l.host.Load() }
 
+// Connector returns the handle the connection belongs to; nil for one of our own.
+func (l *Link) Connector() *Connector { return l.owner }
+
 // Want is the role the connection was opened for; RoleUnknown means any.
 func (l *Link) Want() Role { return Role(l.want.Load()) }
 

@@ -99,17 +99,40 @@ func (l *landing) firstByName(ctx context.Context) (*core.Conn, error) {
 	return c, nil
 }
 
-// byName keeps to the reader that the DSN names while it can be reached.
+// byName keeps to the host that the DSN names while it can be reached. A name that
+// is not an instance's own may lead to the writer one day: DNS was late when it
+// was first used, or it has been moved.
 func (l *landing) byName(ctx context.Context) (*core.Conn, error) {
 	h := l.named()
 	if l.cluster.Down(h.ID) == nil && !l.plugin.readers.avoid(h.ID) {
 		c, err := l.open(ctx, h, asNamed)
+		if err == nil && h.ID == "" {
+			l.followWriter(ctx, c)
+		}
 		if err == nil || !l.lost(ctx, err) {
 			return c, err
 		}
 		l.plugin.readers.failed(h.ID)
 	}
-	return l.writer(ctx)
+	if h.ID != "" {
+		return l.writer(ctx)
+	}
+	return l.reader(ctx, ReaderOrWriter)
+}
+
+// followWriter makes the handle one for the writer if that is where c has landed.
+func (l *landing) followWriter(ctx context.Context, c *core.Conn) {
+	id, err := c.Identify(ctx) // known already
+	if err != nil || id.Role != core.RoleWriter || !l.plugin.resolved.CompareAndSwap(uint32(asNamed), uint32(StrictWriter)) {
+		return
+	}
+	l.connector.Log().Info("the name leads to the writer now", "host", l.connector.Host().Addr, "instance", id.ID)
+	for other := range l.cluster.Links() {
+		if other.Connector() == l.connector && other != c.Link() {
+			other.Condemn(errors.New("the name it was opened by leads to the writer now"))
+		}
+	}
+	c.Expect(core.RoleWriter)
 }
 
 // named is the host that the DSN means: an instance of the cluster if its name is

@@ -15,8 +15,10 @@ const (
 	// for a cluster's writer endpoint and a global one, ReaderOrWriter for a reader
 	// endpoint. Any other name (an instance, a custom endpoint, an IP address) is
 	// taken at its word: if the host behind it is the writer, as StrictWriter; if it
-	// is a reader, connections go there as long as it can be reached, and to the
-	// writer when it cannot.
+	// is a reader, connections go there as long as it can be reached. When it cannot,
+	// they go to the writer if the name was an instance's, else to another reader. A
+	// name of your own that leads to the writer one day is for the writer from then
+	// on.
 	ByEndpoint Mode = iota
 	// StrictWriter means the writer, nobody else.
 	StrictWriter

@@ -60,6 +60,10 @@ func (p *plugin) Recover(ctx context.Context, c *core.Conn, _ core.Call, e *core
 	if d := cl.Dialect(); d == nil || !d.Clustered() || c.Connector().Endpoint().Kind == core.EndpointProxy {
 		return
 	}
+	if c.Link().Want() != core.RoleWriter && c.Connector().Classify(e.Err) == core.FaultReadOnly {
+		p.wroteToReader(c)
+		return
+	}
 	success := core.ErrFailoverSuccess
 	if e.InTx {
 		success = core.ErrTransactionResolutionUnknown
@@ -86,6 +90,17 @@ func (p *plugin) Recover(ctx context.Context, c *core.Conn, _ core.Call, e *core
 	}
 	e.Kind = success
 }
+
+// wroteToReader: the application writes where we took its name for one that means
+// a reader. If the name is no instance's own, it may mean something else by now:
+// the next connection finds out.
+func (p *plugin) wroteToReader(c *core.Conn) {
+	if Mode(p.resolved.Load()) == asNamed && c.Connector().Endpoint().Kind != core.EndpointInstance {
+		c.Link().Condemn(errReadOnly)
+	}
+}
+
+var errReadOnly = errors.New("a write was refused")
 
 // A call that has been waiting for firstLook makes the monitor look at the
 // writer, and again whenever the time has doubled, at least every maxLook.
