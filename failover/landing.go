@@ -19,6 +19,7 @@ type landing struct {
 	next      core.ConnectFunc
 	target    core.Target
 
+	waited   bool  // for the writer to be known
 	failures int   // in a row
 	last     error // of the latest attempt, for the error when time is up
 }
@@ -63,6 +64,7 @@ func (l *landing) attempt(ctx context.Context) (*core.Conn, error) {
 
 // writer connects to the writer, once it is not in doubt.
 func (l *landing) writer(ctx context.Context) (*core.Conn, error) {
+	l.waited = l.waited || l.cluster.Searching()
 	t, err := l.cluster.WaitSettled(ctx)
 	if err != nil {
 		return nil, err
@@ -168,9 +170,10 @@ func (l *landing) open(ctx context.Context, h core.Host, mode Mode) (*core.Conn,
 	return c, nil
 }
 
-// slot bounds the connects that follow a failover.
+// slot bounds the connects that were waiting for a failover to end: all of them
+// wake at the same instant.
 func (l *landing) slot(ctx context.Context) (release func()) {
-	if l.failures == 0 {
+	if l.failures == 0 && !l.waited {
 		return func() {}
 	}
 	select {
