@@ -284,10 +284,10 @@ func (c *Cluster) publish(t Topology) *Topology {
 	t.Epoch = old.Epoch + 1
 	t.changed = make(chan struct{})
 	c.topology.Store(&t)
-	close(old.changed)
 	if t.Verified && !(old.Verified && old.sameHosts(t.Hosts)) {
 		c.condemn(&t)
 	}
+	close(old.changed) // last: who wakes must not find a connection that ought to be condemned
 	return &t
 }
 
