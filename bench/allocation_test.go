@@ -38,9 +38,9 @@ func TestNoExtraAllocations(t *testing.T) {
 func TestNoExtraBytes(t *testing.T) {
 	for _, o := range operations {
 		t.Run(o.name, func(t *testing.T) {
-			want, got := bytes(t, fakes[0], o), bytes(t, fakes[1], o)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("bytes per call (-bare +awsdb):\n%s", diff)
+			bare, awsdb := bytes(t, fakes[0], o), bytes(t, fakes[1], o)
+			if awsdb >= bare+smallest {
+				t.Errorf("%d bytes per call, want the bare driver's %d", awsdb, bare)
 			}
 		})
 	}
@@ -52,6 +52,10 @@ func TestNoExtraBytes(t *testing.T) {
 const (
 	attempts = 5
 	calls    = 500
+	// smallest is the size of the smallest allocation that a call could make.
+	// Less is a share: database/sql starts a goroutine for each transaction, and
+	// the runtime allocates one when it has none left to use again.
+	smallest = 8
 )
 
 func allocations(t *testing.T, c contestant, o operation) float64 {

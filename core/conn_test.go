@@ -51,7 +51,7 @@ func TestResetSessionPeeksAfterIdling(t *testing.T) {
 		l := linkTo(t, quietCluster(), func(context.Context, string, string) (net.Conn, error) { return peer, nil }, "memory")
 		k := &Connector{cluster: l.cluster, engine: &fakeEngine{}}
 		k.chain = k.compile(nil)
-		c := newConn(k, &fakeNative{link: l, silent: true}, l)
+		c := newConn(k, &fakeNative{link: l, silent: true}, l, Host{})
 		l.writeAt.Store(nanotime())
 		peer.alive = false
 		if err := c.ResetSession(t.Context()); err != nil {

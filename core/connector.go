@@ -255,7 +255,7 @@ func (k *Connector) open(ctx context.Context, t Target) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(k, n, l), nil
+	return newConn(k, n, l, t.Host), nil
 }
 
 // login opens one native connection with the credentials that apply now.

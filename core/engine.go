@@ -59,6 +59,14 @@ type Dialect interface {
 	Topology(ctx context.Context, c Native) ([]Instance, error)
 }
 
+// WriteProber is a Dialect with a cheaper question than Identify for the commonest
+// case: the connection was dialled to an instance that is known, to write.
+type WriteProber interface {
+	// AcceptsWrites tells that the session can write, and its host therefore is a
+	// writer. false leaves it open: the session may be read-only by its settings.
+	AcceptsWrites(ctx context.Context, c Native) (bool, error)
+}
+
 // Identity is what a server says about itself.
 type Identity struct {
 	// ID is the instance identifier; "" when the server has none.

@@ -99,6 +99,18 @@ func (d *dialect) Identify(ctx context.Context, n core.Native) (core.Identity, e
 	return id, nil
 }
 
+// AcceptsWrites implements core.WriteProber. A server in recovery has
+// transaction_read_only on, whatever its sessions set: that is what refuses their
+// writes with SQLSTATE 25006. So "off" means a writer; "on" may also be the
+// session's own setting.
+func (d *dialect) AcceptsWrites(ctx context.Context, n core.Native) (bool, error) {
+	rows, err := ask(ctx, n, `SHOW transaction_read_only`)
+	if err != nil {
+		return false, err
+	}
+	return len(rows) == 1 && string(rows[0][0]) == "off", nil
+}
+
 // Topology implements core.Dialect.
 func (d *dialect) Topology(ctx context.Context, n core.Native) ([]core.Instance, error) {
 	if !d.Clustered() {

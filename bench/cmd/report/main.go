@@ -22,7 +22,7 @@ const benchstat = "golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c
 func main() {
 	count := flag.Int("count", 20, "how often each benchmark runs; at least 6")
 	pattern := flag.String("bench", ".", "regular expression of the benchmarks to run")
-	duration := flag.Duration("benchtime", 60*time.Millisecond, "how long each runs: many short runs are better than few long ones where the machine has other work")
+	duration := flag.Duration("benchtime", 200*time.Millisecond, "how long each runs: many short runs are better than few long ones where the machine has other work")
 	output := flag.String("o", "", "also write what the benchmarks print to this file, for benchstat")
 	flag.Parse()
 	if *count < 6 {
