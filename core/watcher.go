@@ -106,7 +106,7 @@ func (w *watcher) run(ctx context.Context, reports chan<- report) {
 	defer w.disconnect()
 	failures := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(w.cluster.options.fastRefresh/2),
-		backoff.WithMaxInterval(10*time.Second),
+		backoff.WithMaxInterval(2*time.Second),
 		backoff.WithMaxElapsedTime(0),
 	)
 	timer := time.NewTimer(time.Hour)

@@ -1,0 +1,44 @@
+// Package scenarios holds one readable test for each numbered scenario (B01 to
+// B120) of what users of Aurora clients suffer from, played against the simulated
+// cluster of the lab through the public API: most in virtual time, with exact
+// limits, some on loopback sockets. The scenario's number is in the test's name.
+//
+// Scenarios that have no test of that name here, and where they are covered:
+//
+//	B01           simulation (topology read and changed by all); core TestPublishCondemns, -race
+//	B04           core TestSharingRace, TestMonitorParks
+//	B05, B21      no cache evicts anything: nothing to race with, nothing to dispose of
+//	B09           simulation (each RowsAffected is checked), TestB95_B96_PreparedStatements
+//	B13-B15       core TestMonitorSurvivesAPanic, TestMonitorWhenEverythingIsDown; the rest is hostmonitor's
+//	B16           hostmonitor's; core TestHealthyCallsDoNotAllocate
+//	B29           iamauth's, secrets'
+//	B30           core TestLinksComeAndGo; B31 here
+//	B34, B35, B37 pgdriver TestClassify, TestClassifyConnectErrors; core link_test; B36, B38, B39 here as well
+//	B40           mysqldriver's
+//	B47, B49      TestB77_EveryWayToLoseTheWriter (lagging status, two instances), core TestFailoverOfTwoNodes
+//	B53           TestB51_B53_IdleConnectionsOfADemotedWriter
+//	B55           TestB54_B55_TheBudgetIsKept
+//	B56           core TestConnectErrors; TestB59_B60_Modes never lands on nil
+//	B61           customendpoint's
+//	B82           core TestResetSessionAndIsValid
+//	B84-B93       iamauth's, secrets', federated's; core's authenticator by TestB24
+//	B97           a connection never changes its host: there is no such signal
+//	B98           delivery (commit, and a rollback after a lost call)
+//	B100, B101    driverapi TestB100_OptionalInterfaces, TestUnwrap, TestOnConnect; TestSessionSettingsOnEveryConnection
+//	B105          pgdriver TestDSNIsParsedAsByPgx
+//	B107          awsdb reads no file at run time; ci's consumer builds
+//	B108-B118     bluegreen's, customendpoint's, iamauth's
+//
+// B75 to B78 are here as far as the failover plugin goes; hostmonitor adds proof
+// of death without a promotion. B81 is about database/sql here; the pgxpool half
+// comes with pgdriver's native pool. B102 is about connections pinned by sql.Conn.
+//
+// Asks of the ranked list: 1 hygiene_test.go; 3 errors_test.go; 6 loss_test.go; 7
+// and 8 names_test.go; 9 TestB67; 10 to 13 lifecycle_test.go; 15 hygiene_test.go;
+// 16 and 18 TestSessionSettingsOnEveryConnection, driverapi; 19 modes_test.go; 23
+// plugins_test.go and TestB54; 30 load_test.go.
+//
+// Two things cannot be played in virtual time, since somebody waits with a mutex
+// for somebody who waits for the network: sql.Conn.Close while a call runs on it,
+// and a TLS handshake that hangs under pgx. They run on loopback.
+package scenarios
