@@ -153,7 +153,7 @@ func (r *run) work() {
 		rng := rand.New(rand.NewPCG(r.rng.Uint64(), uint64(w)))
 		workers.Go(func() { (&worker{run: r, db: r.db, id: w, rng: rng}).loop(ctx) })
 	}
-	duration := time.Duration(40+r.rng.IntN(60)) * time.Second
+	duration := time.Duration(20+r.rng.IntN(40)) * time.Second
 	faults.Go(func() { r.suffer(ctx) }) // from here on the random numbers are its own
 	time.Sleep(duration)
 	stop()
