@@ -146,6 +146,18 @@ func replaceWriter(t *testing.T, cluster *lab.Cluster) {
 	old.Restart()
 }
 
+// follows waits until the pool has noticed: calls that meet a connection just lost
+// may fail until then, and idle connections to the old writer are condemned after.
+func follows(t *testing.T, db *sql.DB) {
+	t.Helper()
+	eventually(t, "the pool does not follow the writer", func() bool {
+		return bounded(patience, func(ctx context.Context) error {
+			var one int
+			return db.QueryRowContext(ctx, "select 1").Scan(&one)
+		}) == nil
+	})
+}
+
 func stateOf(err error) string {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {

@@ -173,6 +173,7 @@ func TestTooManyConnections(t *testing.T) {
 	limit("-1")
 	mustExec(t, db.DB, "insert into t values (0)")
 	replaceWriter(t, cluster) // which is seen only by a monitor
+	follows(t, db.DB)
 	mustExec(t, db.DB, "insert into t values (0)")
 	wantCluster(t, cluster, db, "aurora-pg")
 }

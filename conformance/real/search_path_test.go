@@ -58,6 +58,7 @@ func TestHostileSearchPath(t *testing.T) {
 				return // there is nothing to follow
 			}
 			replaceWriter(t, cluster)
+			follows(t, db.DB)
 			mustExec(t, db.DB, "insert into public.t values (1)")
 			wantCluster(t, cluster, db, name)
 		})

@@ -133,6 +133,7 @@ func TestSessionSettings(t *testing.T) {
 		t.Errorf("the hook ran %d times for 4 connections: does it run on awsdb's own?", n)
 	}
 	replaceWriter(t, cluster)
+	follows(t, db.DB)
 	check("after a failover")
 }
 
@@ -149,6 +150,7 @@ func TestVerifyFull(t *testing.T) {
 			t.Errorf("%s: connected to %s, the writer is %s", when, got, cluster.Writer().ID())
 		}
 		replaceWriter(t, cluster)
+		follows(t, db.DB)
 	}
 
 	cluster.Alias("db.example.com", cluster.Endpoint())
