@@ -211,7 +211,10 @@ type reportingRows struct {
 }
 
 func (n *fakeNative) WrapRows(ctx context.Context, rows driver.Rows, failed func(context.Context, error) error) driver.Rows {
-	n.shim = reportingRows{rows.(*fakeRows), ctx, failed}
+	n.shim.fakeRows, n.shim.ctx = rows.(*fakeRows), ctx
+	if n.shim.failed == nil {
+		n.shim.failed = failed
+	}
 	return &n.shim
 }
 

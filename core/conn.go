@@ -255,6 +255,13 @@ func (c *Conn) Close() error {
 
 // begin asks the gates and tells the observers.
 func (c *Conn) begin(ctx context.Context, call Call) (context.Context, error) {
+	if c.chain.unwatched {
+		return ctx, nil
+	}
+	return c.beginWatched(ctx, call)
+}
+
+func (c *Conn) beginWatched(ctx context.Context, call Call) (context.Context, error) {
 	for _, g := range c.chain.gates {
 		if err := g.Admit(ctx, c, call); err != nil {
 			return ctx, err
@@ -268,6 +275,13 @@ func (c *Conn) begin(ctx context.Context, call Call) (context.Context, error) {
 
 // end turns the driver's error into what the caller shall see.
 func (c *Conn) end(ctx context.Context, call Call, sent int64, err error) error {
+	if err == nil && c.chain.unwatched {
+		return nil
+	}
+	return c.endWatched(ctx, call, sent, err)
+}
+
+func (c *Conn) endWatched(ctx context.Context, call Call, sent int64, err error) error {
 	if err != nil && err != driver.ErrSkip { //nolint:errorlint // ErrSkip is a signal of database/sql, never wrapped
 		err = c.fail(ctx, call, c.link.Written() != sent, err)
 	}

@@ -73,6 +73,7 @@ type chain struct {
 	recoverers     []Recoverer
 	observers      []Observer
 	runners        []Runner
+	unwatched      bool // no gate and no observer: calls pass without a look at either
 }
 
 // compile sorts out who can do what. plugins are ordered outermost first.
@@ -95,6 +96,7 @@ func (k *Connector) compile(plugins []Plugin) *chain {
 			ch.runners = append(ch.runners, r)
 		}
 	}
+	ch.unwatched = len(ch.gates) == 0 && len(ch.observers) == 0
 	ch.connect = k.open
 	for _, p := range slices.Backward(plugins) {
 		if w, ok := p.(ConnectWrapper); ok {

@@ -48,7 +48,10 @@ func (c *conn) WrapRows(ctx context.Context, native driver.Rows, failed func(con
 		// the connection, but database/sql has not closed it yet.
 		r = new(rows)
 	}
-	r.Rows, r.ctx, r.failed, r.err = n, ctx, failed, nil
+	r.Rows, r.ctx = n, ctx
+	if r.failed == nil { // the same for the life of the connection
+		r.failed = failed
+	}
 	return r
 }
 
@@ -70,7 +73,10 @@ func (r *rows) Close() error {
 	if err != nil {
 		err = r.report(err)
 	}
-	r.Rows, r.ctx, r.failed, r.err = nil, nil, nil, nil
+	r.Rows, r.ctx = nil, nil
+	if r.err != nil {
+		r.err = nil
+	}
 	return err
 }
 
