@@ -365,19 +365,13 @@ func (w *worker) account(id string, err error) (done, again bool) {
 const insert = "insert into writes (id, host) values ($1, $2)"
 
 func (w *worker) exec(ctx context.Context, id, attempt string) error {
-	result, err := w.db.ExecContext(ctx, insert, id, attempt)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); n != 1 || err != nil {
-		w.problem("insert affected %d rows: %v", n, err)
-	}
-	return nil
+	_, err := w.db.ExecContext(ctx, insert, id, attempt)
+	return err
 }
 
 // prepared uses a pinned connection: sql.Stmt.Close of a statement of the whole
-// pool waits with a mutex for whatever runs on its connections, which stops
-// virtual time.
+// pool, and RowsAffected of a result whose connection has gone back to the pool,
+// wait with a mutex for whatever runs there now, which stops virtual time.
 func (w *worker) prepared(ctx context.Context, id, attempt string) error {
 	c, err := w.db.Conn(ctx)
 	if err != nil {
@@ -389,8 +383,14 @@ func (w *worker) prepared(ctx context.Context, id, attempt string) error {
 		return err
 	}
 	defer s.Close() //nolint:errcheck // the statement may be on a dead host
-	_, err = s.ExecContext(ctx, id, attempt)
-	return err
+	result, err := s.ExecContext(ctx, id, attempt)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); n != 1 || err != nil {
+		w.problem("insert affected %d rows: %v", n, err)
+	}
+	return nil
 }
 
 func (w *worker) inTx(ctx context.Context, id, attempt string) error {
