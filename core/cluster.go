@@ -49,7 +49,6 @@ type clusterOptions struct {
 	queryTimeout   time.Duration // of questions on monitoring connections
 	verifyTimeout  time.Duration // auxiliary_query_timeout_sec, for questions on users' connections
 	template       HostTemplate
-	hasTemplate    bool
 	global         map[string]HostTemplate
 	dialect        string // wrapper_dialect; "" is to be found out
 	keepAlive      net.KeepAliveConfig

@@ -148,7 +148,7 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, d.got, d.want)
 		}
 	}
-	if !options.keepAlive.Enable || options.keepAlive.Count != 5 || options.hasTemplate || options.global != nil {
+	if !options.keepAlive.Enable || options.keepAlive.Count != 5 || !options.template.IsZero() || options.global != nil {
 		t.Errorf("options %+v", options)
 	}
 	for _, p := range coreParams {

@@ -135,7 +135,6 @@ func clusterSettings(s Settings) (clusterOptions, error) {
 	var problems []error
 	var err error
 	if pattern := s.String("cluster_instance_host_pattern"); pattern != "" {
-		o.hasTemplate = true
 		if o.template, err = ParseHostTemplate(pattern); err != nil {
 			problems = append(problems, err)
 		}

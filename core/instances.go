@@ -30,7 +30,7 @@ func (c *Cluster) hostsOf(rows []Instance, k *Connector) ([]Host, error) {
 
 func (c *Cluster) addressOf(r Instance, total int, k *Connector) (string, error) {
 	o := c.options
-	template, ok := o.template, o.hasTemplate
+	template, ok := o.template, !o.template.IsZero()
 	switch {
 	case r.Region != "" && o.global != nil:
 		if template, ok = o.global[strings.ToLower(r.Region)]; !ok {

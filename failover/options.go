@@ -22,7 +22,8 @@ type Options struct {
 }
 
 // New returns the plugin "failover" for explicit use, as in
-// pgdriver.WithPlugins(plugin). The error matches core.ErrConfig.
+// pgdriver.WithPlugins(plugin). It remembers what it learns about its endpoint: give
+// each handle one of its own. The error matches core.ErrConfig.
 func New(o Options) (core.Plugin, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
