@@ -25,6 +25,7 @@ type Conn struct {
 	identity   Identity // what the server said when the connection was opened
 	identified bool
 
+	silent bool          // closing a statement is not answered
 	unused []driver.Stmt // closed by database/sql, not yet by us
 
 	// A transaction, from BeginTx to Commit or Rollback.
@@ -36,6 +37,7 @@ type Conn struct {
 
 func newConn(k *Connector, n Native, l *Link, target Host) *Conn {
 	c := &Conn{Native: n, connector: k, link: l, chain: k.chain, target: target}
+	_, c.silent = n.(SilentCloser)
 	if w, ok := n.(RowsWrapper); ok {
 		c.rows = w
 		c.rowsError = c.rowsFailed
@@ -151,7 +153,13 @@ func (c *Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 		return nil, err
 	}
 	sent := c.link.Written()
-	s, err := c.Native.PrepareContext(ctx, query)
+	// On a connection that stays out of the pool for long, closed statements must
+	// not pile up at the server.
+	err = c.closeUnused(ctx)
+	var s driver.Stmt
+	if err == nil {
+		s, err = c.Native.PrepareContext(ctx, query)
+	}
 	if err = c.end(ctx, call, sent, err); err != nil {
 		return nil, err
 	}
@@ -220,7 +228,7 @@ func (c *Conn) ResetSession(ctx context.Context) error {
 	if c.Native.ResetSession(ctx) != nil {
 		return driver.ErrBadConn
 	}
-	if len(c.unused) > 0 && c.closeUnused(ctx) != nil {
+	if c.closeUnused(ctx) != nil {
 		return driver.ErrBadConn
 	}
 	return nil

@@ -450,3 +450,32 @@ func TestRefusedCommitEndsTheTransaction(t *testing.T) {
 		t.Errorf("%d transactions are open on the server", n)
 	}
 }
+
+// Statements that are prepared and closed on a connection that stays out of the
+// pool are closed at the server as well: it has room for so many only.
+func TestClosedStatementsDoNotPileUp(t *testing.T) {
+	f := newFakeCluster("w1")
+	db := sql.OpenDB(f.handle(t, nil))
+	defer db.Close()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const n = 5
+	for range n {
+		s, err := conn.PrepareContext(t.Context(), "select 1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = conn.Raw(func(c any) error {
+		if closed := nativeOf(c.(*Conn)).closedStatements; closed != n-1 {
+			t.Errorf("%d of %d statements are closed at the server, want all but the last", closed, n)
+		}
+		return nil
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // DialFunc opens a socket, as net.Dialer.DialContext does.
@@ -36,9 +37,32 @@ type Config struct {
 	Log *slog.Logger
 	// Dial opens sockets. nil: a net.Dialer.
 	Dial DialFunc
-	// LookupCNAME finds the name behind an alias, so that a company's own name
-	// for a cluster endpoint gets the same protection. nil: net.DefaultResolver.
-	LookupCNAME func(ctx context.Context, host string) (string, error)
+	// Resolver finds the name behind an alias, so that a company's own name for a
+	// cluster endpoint gets the same protection: it is asked if it has a method
+	// LookupCNAME as *net.Resolver has. nil: net.DefaultResolver.
+	Resolver Resolver
+}
+
+// Resolver looks host names up; *net.Resolver is one.
+type Resolver interface {
+	LookupHost(ctx context.Context, host string) (addrs []string, err error)
+}
+
+type cnameFunc func(ctx context.Context, host string) (string, error)
+
+// cnameLookup is how r finds the name behind an alias.
+func cnameLookup(r Resolver) cnameFunc {
+	if r == nil {
+		r = net.DefaultResolver
+	}
+	if r, ok := r.(interface {
+		LookupCNAME(ctx context.Context, host string) (string, error)
+	}); ok {
+		return r.LookupCNAME
+	}
+	return func(context.Context, string) (string, error) {
+		return "", errors.New("the resolver has no LookupCNAME")
+	}
 }
 
 // Connector is the driver.Connector of one handle. Closing it (sql.DB.Close
@@ -49,7 +73,7 @@ type Connector struct {
 	settings Settings
 	log      *slog.Logger
 	dial     DialFunc
-	cname    func(ctx context.Context, host string) (string, error)
+	cname    cnameFunc
 	host     Host // the DSN's address, identity unknown
 	endpoint Endpoint
 	alias    atomic.Pointer[Endpoint] // what endpoint is a CNAME of
@@ -94,7 +118,7 @@ func NewConnector(cfg Config) (*Connector, error) {
 		settings: cfg.Settings,
 		log:      cfg.Log,
 		dial:     cfg.Dial,
-		cname:    cfg.LookupCNAME,
+		cname:    cnameLookup(cfg.Resolver),
 		host:     Host{Addr: cfg.Addr},
 		endpoint: ParseEndpoint(host),
 		port:     port,
@@ -104,9 +128,6 @@ func NewConnector(cfg Config) (*Connector, error) {
 	}
 	if k.dial == nil {
 		k.dial = new(net.Dialer).DialContext
-	}
-	if k.cname == nil {
-		k.cname = net.DefaultResolver.LookupCNAME
 	}
 	if k.cluster, err = join(k, shareKey{cfg.Family, cfg.Settings.String("cluster_id")}, options, k.log); err != nil {
 		return nil, err
@@ -207,6 +228,27 @@ func (k *Connector) Open(ctx context.Context) (*Conn, error) {
 	c.link.opening.Store(false)
 	return c, nil
 }
+
+// soleTimeout bounds OpenSole; pgx's Driver.Open has the same limit.
+const soleTimeout = time.Minute
+
+// OpenSole opens the only connection of a Connector that nobody else knows, and
+// that ends with it: what driver.Driver.Open needs. It takes a minute at most.
+func (k *Connector) OpenSole() (driver.Conn, error) {
+	ctx, cancel := context.WithTimeout(k.ctx, soleTimeout) // driver.Driver has none
+	defer cancel()
+	c, err := k.Open(ctx)
+	if err != nil {
+		return nil, errors.Join(err, k.Close())
+	}
+	return &soleConn{c}, nil
+}
+
+// soleConn closes its Connector with itself.
+type soleConn struct{ *Conn }
+
+// Close implements driver.Conn.
+func (c *soleConn) Close() error { return errors.Join(c.Conn.Close(), c.connector.Close()) }
 
 // start begins the handle's background work with its first connection.
 func (k *Connector) start() {

@@ -45,6 +45,11 @@ type RowsWrapper interface {
 	WrapRows(ctx context.Context, rows driver.Rows, failed func(ctx context.Context, err error) error) driver.Rows
 }
 
+// SilentCloser is implemented by a Native of a protocol in which closing a
+// statement is not answered: closing never waits for the server, and is not put
+// off.
+type SilentCloser interface{ ClosesSilently() }
+
 // Dialect is what one database flavour answers differently. Dialects are small
 // structs in the driver modules; they ask their questions on the connection
 // given, which is always one of our own or has just been opened.

@@ -16,6 +16,9 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 	lost := c.link.Lost()
 	fault := c.connector.Classify(err)
 	closed := fault == FaultClosed || errors.Is(err, driver.ErrBadConn)
+	if lost == nil && closed && ctx.Err() == nil {
+		lost = c.link.timedOut()
+	}
 	switch {
 	case ctx.Err() != nil && (lost == nil || !lost.Aborted):
 		return c.canceled(ctx, call, sent, closed, err)

@@ -280,13 +280,14 @@ func (d fakeDialect) Topology(ctx context.Context, c Native) ([]Instance, error)
 // fakeNative is the fake driver's connection. Like pgx it closes itself when a
 // call's context ends, and tells no more than "conn closed" from then on.
 type fakeNative struct {
-	cluster *fakeCluster
-	host    *fakeHost
-	link    *Link
-	silent  bool // calls do nothing at all: for counting allocations
-	broken  bool
-	resets  error // what ResetSession returns
-	wrapped fakeRows
+	closedStatements int
+	cluster          *fakeCluster
+	host             *fakeHost
+	link             *Link
+	silent           bool // calls do nothing at all: for counting allocations
+	broken           bool
+	resets           error // what ResetSession returns
+	wrapped          fakeRows
 }
 
 func (n *fakeNative) exchange(ctx context.Context, op byte) error {
@@ -377,7 +378,7 @@ func (t *fakeTx) Rollback() error { return (*fakeNative)(t).exchange(context.Bac
 
 type fakeStmt fakeNative
 
-func (s *fakeStmt) Close() error                               { return nil }
+func (s *fakeStmt) Close() error                               { s.closedStatements++; return nil }
 func (s *fakeStmt) NumInput() int                              { return -1 }
 func (s *fakeStmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
 func (s *fakeStmt) Query([]driver.Value) (driver.Rows, error)  { return nil, driver.ErrSkip }
@@ -425,7 +426,7 @@ func (f *fakeCluster) handle(t *testing.T, params map[string]string, running ...
 	f.cleanup.Do(func() { t.Cleanup(f.hangUp) }) // after all handles have closed
 	k, err := NewConnector(Config{
 		Engine: &fakeEngine{cluster: f}, Family: "fake", Addr: fakeAddress, Settings: settingsFrom(t, params),
-		Plugins: append([]Plugin{}, running...), Dial: f.dial, LookupCNAME: noAlias, Log: testLog(t),
+		Plugins: append([]Plugin{}, running...), Dial: f.dial, Resolver: cnames(noAlias), Log: testLog(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -447,6 +448,15 @@ func (f *fakeCluster) hangUp() {
 }
 
 func noAlias(context.Context, string) (string, error) { return "", errors.New("no alias") }
+
+// cnames is a resolver that only knows aliases.
+type cnames func(ctx context.Context, host string) (string, error)
+
+func (f cnames) LookupCNAME(ctx context.Context, host string) (string, error) { return f(ctx, host) }
+
+func (f cnames) LookupHost(context.Context, string) ([]string, error) {
+	return nil, errors.New("no addresses")
+}
 
 // testLog shows the log of a failing test.
 func testLog(t *testing.T) *slog.Logger {

@@ -35,6 +35,7 @@ type Link struct {
 	answered  int64        // value of written at the last Read; belongs to the reader
 
 	lost      atomic.Pointer[LostError]
+	expired   atomic.Bool // a deadline that the driver had set has passed
 	condemned atomic.Pointer[LostError]
 	opening   atomic.Bool // not handed out yet: dialling, logging in, being verified
 	released  atomic.Bool // the driver's connection has been closed; it may still be cleaning up
@@ -185,6 +186,7 @@ func (l *Link) failed(err error) error {
 		return lost
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
+		l.expired.Store(true)
 		return err
 	}
 	l.mu.Lock()
@@ -195,6 +197,15 @@ func (l *Link) failed(err error) error {
 	}
 	l.lost.CompareAndSwap(nil, &LostError{Host: l.Host(), Err: err})
 	return l.lost.Load()
+}
+
+// timedOut tells that the driver has given the connection up since its own limit
+// for reading or writing had passed (go-sql-driver's readTimeout), or returns nil.
+func (l *Link) timedOut() *LostError {
+	if !l.expired.Load() {
+		return nil
+	}
+	return &LostError{Host: l.Host(), Err: os.ErrDeadlineExceeded}
 }
 
 // Close implements net.Conn.

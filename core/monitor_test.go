@@ -534,7 +534,7 @@ func TestMonitorSurvivesAPanickingResolver(t *testing.T) {
 	f := newFakeCluster("w1")
 	k, err := NewConnector(Config{
 		Engine: &fakeEngine{cluster: f}, Family: "fake", Addr: "db.company.example:5432", Settings: settingsFrom(t, nil), Plugins: []Plugin{},
-		Dial: f.dial, LookupCNAME: func(context.Context, string) (string, error) { panic("in a user's resolver") },
+		Dial: f.dial, Resolver: cnames(func(context.Context, string) (string, error) { panic("in a user's resolver") }),
 	})
 	if err != nil {
 		t.Fatal(err)

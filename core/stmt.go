@@ -44,16 +44,24 @@ type convertingStmt struct {
 	driver.ColumnConverter //nolint:staticcheck // deprecated, but go-sql-driver has it
 }
 
-// Close implements driver.Stmt. Telling the server is put off until the connection
-// is taken from the pool again: database/sql closes statements with the lock of
-// the whole pool held, and one host that does not answer would stop everybody.
+// Close implements driver.Stmt. Waiting for the server to confirm it is put off
+// until the connection prepares again or is taken from the pool: database/sql
+// closes statements with the lock of the whole pool held, and one host that does
+// not answer would stop everybody.
 func (s *stmt) Close() error {
-	s.conn.unused = append(s.conn.unused, s.Stmt)
+	c := s.conn
+	if c.silent {
+		return s.Stmt.Close()
+	}
+	c.unused = append(c.unused, s.Stmt)
 	return nil
 }
 
 // closeUnused closes the statements that were put off, within ctx.
 func (c *Conn) closeUnused(ctx context.Context) error {
+	if len(c.unused) == 0 {
+		return nil
+	}
 	stop := context.AfterFunc(ctx, func() { c.link.Abort(context.Cause(ctx)) }) // driver.Stmt.Close takes no context
 	defer stop()
 	var errs []error

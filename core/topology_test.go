@@ -219,7 +219,7 @@ func TestHostsOfErrors(t *testing.T) {
 // connectorFor makes a Connector to an address that nobody dials.
 func connectorFor(t *testing.T, addr string, params map[string]string, alias string) *Connector {
 	t.Helper()
-	k, err := NewConnector(Config{Addr: addr, Settings: settingsFrom(t, params), Plugins: []Plugin{}, LookupCNAME: noAlias})
+	k, err := NewConnector(Config{Addr: addr, Settings: settingsFrom(t, params), Plugins: []Plugin{}, Resolver: cnames(noAlias)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,6 @@ package pgdriver
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
-	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -42,7 +39,7 @@ func classify(err error, d core.Dialect) core.Fault {
 		return core.FaultCanceled
 	case errors.Is(err, pgconn.ErrConnClosed):
 		return core.FaultClosed
-	case isNetwork(err):
+	case core.IsNetworkError(err):
 		return core.FaultLink
 	}
 	return core.FaultNone
@@ -82,17 +79,4 @@ func classifyServer(err error, e *pgconn.PgError, d core.Dialect) core.Fault {
 		return core.FaultNone // a login the server has reasons to refuse: no such database, no right to connect
 	}
 	return core.FaultShutdown
-}
-
-func isNetwork(err error) bool {
-	for _, target := range []error{
-		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
-		syscall.ECONNRESET, syscall.ECONNABORTED, syscall.ECONNREFUSED, syscall.EPIPE,
-		syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.ETIMEDOUT,
-	} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return errors.As(err, new(*net.DNSError)) || errors.As(err, new(*net.OpError))
 }

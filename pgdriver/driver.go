@@ -1,11 +1,8 @@
 package pgdriver
 
 import (
-	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -33,10 +30,6 @@ func (Driver) OpenConnector(dsn string) (driver.Connector, error) {
 	return newConnector(cfg, options{})
 }
 
-// openTimeout bounds a connect by Driver.Open, which has no context; pgx's own
-// Open has the same limit.
-const openTimeout = 60 * time.Second
-
 // Open implements driver.Driver for code that does not know driver.Connector.
 // Each connection then has a cluster of its own; database/sql never calls it.
 func (d Driver) Open(dsn string) (driver.Conn, error) {
@@ -44,21 +37,8 @@ func (d Driver) Open(dsn string) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector := k.(*core.Connector)
-	ctx, cancel := context.WithTimeout(context.Background(), openTimeout) // driver.Driver gives none
-	defer cancel()
-	c, err := connector.Open(ctx)
-	if err != nil {
-		return nil, errors.Join(err, connector.Close())
-	}
-	return &soleConn{c}, nil
+	return k.(*core.Connector).OpenSole()
 }
-
-// soleConn closes its Connector, which nobody else knows, with itself.
-type soleConn struct{ *core.Conn }
-
-// Close implements driver.Conn.
-func (c *soleConn) Close() error { return errors.Join(c.Conn.Close(), c.Connector().Close()) }
 
 // Unwrap returns the pgx connection under driverConn, which is what the function
 // given to sql.Conn.Raw receives, also when other wrappers with a method Unwrap

@@ -3,7 +3,6 @@ package pgdriver
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -31,9 +30,7 @@ type options struct {
 // Resolver looks host names up; *net.Resolver is one. If it also has
 // LookupCNAME(ctx, host) (string, error), that is used to find out which
 // cluster endpoint a company's own name stands for.
-type Resolver interface {
-	LookupHost(ctx context.Context, host string) (addrs []string, err error)
-}
+type Resolver = core.Resolver
 
 // WithParams adds parameters as they could stand in the connection string. They
 // override those of the configuration.
@@ -91,29 +88,21 @@ func newConnector(cfg *pgx.ConnConfig, o options) (driver.Connector, error) {
 	if o.dial != nil {
 		cfg.DialFunc = pgconn.DialFunc(o.dial)
 	}
-	var cname func(ctx context.Context, host string) (string, error)
 	if o.resolver != nil {
 		cfg.LookupFunc = o.resolver.LookupHost
-		if r, ok := o.resolver.(interface {
-			LookupCNAME(ctx context.Context, host string) (string, error)
-		}); ok {
-			cname = r.LookupCNAME
-		} else {
-			cname = noCNAME
-		}
 	}
 	e, err := newEngine(cfg, settings, o)
 	k, err := core.NewConnector(core.Config{
-		Problems:    []error{problems, err},
-		Engine:      e,
-		Family:      "postgresql",
-		Driver:      Driver{},
-		Addr:        address(cfg),
-		Settings:    settings,
-		Plugins:     o.plugins,
-		Log:         o.log,
-		Dial:        core.DialFunc(cfg.DialFunc),
-		LookupCNAME: cname,
+		Problems: []error{problems, err},
+		Engine:   e,
+		Family:   "postgresql",
+		Driver:   Driver{},
+		Addr:     address(cfg),
+		Settings: settings,
+		Plugins:  o.plugins,
+		Log:      o.log,
+		Dial:     core.DialFunc(cfg.DialFunc),
+		Resolver: o.resolver,
 	})
 	if err != nil {
 		return nil, err
@@ -127,8 +116,4 @@ func address(cfg *pgx.ConnConfig) string {
 		return cfg.Host
 	}
 	return net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))
-}
-
-func noCNAME(context.Context, string) (string, error) {
-	return "", errors.New("the resolver has no LookupCNAME")
 }
