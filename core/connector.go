@@ -212,7 +212,7 @@ func (k *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return c.handOut(), nil
 }
 
 // Open is Connect with its result's own type.

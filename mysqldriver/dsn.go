@@ -1,0 +1,97 @@
+package mysqldriver
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// The schemes of URLs. pythonScheme is how SQLAlchemy names the Python wrapper's
+// dialect.
+const (
+	urlScheme    = "mysql://"
+	pythonScheme = "mysql+aws_wrapper_mysqlconnector://"
+)
+
+// defaultPort is MySQL's.
+const defaultPort = "3306"
+
+// parseDSN lets go-sql-driver parse the connection string. What the driver does
+// not know is left in Params, awsdb's keys among it. ignored are keys of a URL that
+// mean nothing in Go.
+func parseDSN(dsn string) (cfg *mysql.Config, ignored []string, err error) {
+	if rest, ok := cutScheme(dsn, pythonScheme); ok {
+		return parseURL(rest, true)
+	}
+	if rest, ok := cutScheme(dsn, urlScheme); ok {
+		return parseURL(rest, false)
+	}
+	if cfg, err = mysql.ParseDSN(dsn); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", core.ErrConfig, err)
+	}
+	return cfg, nil, nil
+}
+
+func cutScheme(dsn, scheme string) (rest string, ok bool) {
+	if len(dsn) < len(scheme) || !strings.EqualFold(dsn[:len(scheme)], scheme) {
+		return "", false
+	}
+	return dsn[len(scheme):], true
+}
+
+// parseURL reads a URL, of which rest is what follows the scheme. Host, database
+// and parameters go through the driver's parser; user and password do not, so that
+// they may hold any character. net/url quotes what it does not understand in its
+// errors, which may be a part of the password.
+func parseURL(rest string, python bool) (*mysql.Config, []string, error) {
+	u, err := url.Parse(urlScheme + rest)
+	if err != nil || u.Fragment != "" || u.Opaque != "" {
+		return nil, nil, fmt.Errorf("%w: the DSN is not a URL: write mysql://user:password@host:3306/database?key=value, "+
+			"with special characters of user and password percent-encoded", core.ErrConfig)
+	}
+	// The driver's parser looks for the last slash, and splits at the first question mark.
+	slashes := strings.NewReplacer("/", "%2F")
+	dsn := "/" + slashes.Replace(strings.TrimPrefix(u.EscapedPath(), "/")) + "?" + slashes.Replace(u.RawQuery)
+	if u.Host != "" {
+		dsn = "tcp(" + u.Host + ")" + dsn
+	}
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", core.ErrConfig, err)
+	}
+	cfg.User = u.User.Username()
+	cfg.Passwd, _ = u.User.Password()
+	ignored, err := translate(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	if python && cfg.TLSConfig == "" && !hasTLSKeys(cfg.Params) {
+		cfg.TLSConfig = "preferred"
+	}
+	return cfg, ignored, nil
+}
+
+// address is where the configuration leads: "host:port", or the path of a Unix
+// socket. The defaults are the driver's.
+func address(cfg *mysql.Config) (network, addr string) {
+	network, addr = cfg.Net, cfg.Addr
+	if network == "" {
+		network = "tcp"
+	}
+	switch {
+	case addr == "" && network == "unix":
+		addr = "/tmp/mysql.sock"
+	case addr == "":
+		addr = net.JoinHostPort("127.0.0.1", defaultPort)
+	case network != "unix":
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			addr = net.JoinHostPort(strings.Trim(addr, "[]"), defaultPort)
+		}
+	}
+	return network, addr
+}

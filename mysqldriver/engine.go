@@ -1,0 +1,220 @@
+package mysqldriver
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// engine opens go-sql-driver's connections for one handle.
+type engine struct {
+	base      *mysql.Config // of the application's connections; never modified
+	monitor   *mysql.Config // of our own
+	addr      string        // of the DSN, with a port
+	host      string        // of the DSN, without one
+	port      uint16
+	dial      core.DialFunc // the application's; nil: net.Dialer
+	resolver  Resolver
+	onConnect func(context.Context, driver.Conn) error
+	pinned    core.Dialect // wrapper_dialect
+	log       *slog.Logger
+}
+
+func newEngine(cfg *mysql.Config, settings core.Settings, o options) (*engine, error) {
+	e := &engine{base: cfg, dial: o.dial, resolver: o.resolver, onConnect: o.onConnect, log: o.log}
+	if e.dial == nil && cfg.DialFunc != nil {
+		e.dial = cfg.DialFunc
+	}
+	cfg.Net, e.addr = address(cfg)
+	cfg.Addr = e.addr
+	e.host, e.port, _ = core.SplitHostPort(e.addr) // core.NewConnector reports what is wrong with it
+	var problems []error
+	if code := settings.String("wrapper_dialect"); code != "" {
+		if e.pinned = dialectByCode(code); e.pinned == nil {
+			problems = append(problems, fmt.Errorf("wrapper_dialect=%q: want one of %s", code, strings.Join(dialectCodes(), ", ")))
+		}
+	}
+	if e.dial == nil && !slices.Contains([]string{"tcp", "tcp4", "tcp6", "unix"}, cfg.Net) {
+		problems = append(problems, fmt.Errorf("network %q: awsdb opens the sockets itself and does not see what was given to "+
+			"mysql.RegisterDialContext: use tcp with Config.DialFunc or mysqldriver.WithDialer", cfg.Net))
+	}
+	if _, err := mysql.NewConnector(cfg); err != nil { // the driver's own checks
+		problems = append(problems, err)
+	}
+	// Superseded: the driver would hide which error it met, and close the connection.
+	cfg.RejectReadOnly = false
+	if cfg.Logger == nil || cfg.Logger == mysql.NewConfig().Logger {
+		cfg.Logger = quietLogger{o.log}
+	}
+	var err error
+	e.monitor, err = monitorConfig(cfg, settings.Prefixed("topology-monitoring-"))
+	return e, wrapConfig(append(problems, err))
+}
+
+// quietLogger is where the driver's own log goes, which by default writes every
+// lost connection to standard error.
+type quietLogger struct{ log *slog.Logger }
+
+// Print implements mysql.Logger.
+func (l quietLogger) Print(v ...any) { l.log.Debug("go-sql-driver", "message", fmt.Sprint(v...)) }
+
+// monitorConfig is the configuration of our own connections: none of the
+// application's session settings.
+func monitorConfig(cfg *mysql.Config, overrides map[string]string) (*mysql.Config, error) {
+	m := cfg.Clone()
+	m.Params = map[string]string{}
+	m.ParseTime = false
+	m.ColumnsWithAlias = false
+	m.MultiStatements = false
+	m.AllowAllFiles = false
+	m.CheckConnLiveness = false
+	m.Timeout, m.ReadTimeout, m.WriteTimeout = 0, 0, 0 // contexts bound everything
+	m.Logger = &mysql.NopLogger{}
+	if m.MaxAllowedPacket == 0 {
+		m.MaxAllowedPacket = mysql.NewConfig().MaxAllowedPacket // 0 costs a question per connection
+	}
+	attributes := []string{"program_name:awsdb-topology"}
+	if m.ConnectionAttributes != "" {
+		attributes = append(attributes, m.ConnectionAttributes)
+	}
+	m.ConnectionAttributes = strings.Join(attributes, ",")
+	if err := m.Apply(mysql.EnableCompression(false)); err != nil {
+		return nil, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(overrides)) {
+		value := overrides[key]
+		switch key {
+		case "user":
+			m.User = value
+		case "password":
+			m.Passwd = value
+		case "database", "dbname":
+			m.DBName = value
+		case "connect_timeout", "connection_timeout":
+			if err := seconds(&m.Timeout, value); err != nil {
+				return nil, fmt.Errorf("topology-monitoring-%s=%q: %w", key, value, err)
+			}
+		case "host", "port", "tls", "unix_socket":
+			return nil, fmt.Errorf("topology-monitoring-%s cannot be set: monitoring connections go to the same hosts in the same way", key)
+		default:
+			m.Params[key] = value
+		}
+	}
+	return m, nil
+}
+
+// Open implements core.Engine.
+func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Link, error) {
+	cfg := e.forTarget(t)
+	var link *core.Link
+	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		opened, err := e.lookUpAndDial(ctx, t.Dial, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		link, _ = opened.(*core.Link)
+		return visible(opened, link), nil
+	}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", core.ErrConfig, err)
+	}
+	opened, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, nil, reveal(link, err)
+	}
+	native, ok := opened.(nativeConn)
+	if !ok {
+		return nil, nil, errors.Join(fmt.Errorf("go-sql-driver's connection of type %T lacks an interface it used to have", opened), opened.Close())
+	}
+	if !t.Monitor && e.onConnect != nil {
+		if err := e.onConnect(ctx, native); err != nil {
+			_ = native.Close() // the hook's error is what matters
+			return nil, nil, fmt.Errorf("on-connect hook: %w", reveal(link, err))
+		}
+	}
+	return &conn{nativeConn: native, native: opened}, link, nil
+}
+
+// visible hides SyscallConn of connections that are no sockets: the driver takes
+// its failure for a dead connection.
+func visible(opened net.Conn, link *core.Link) net.Conn {
+	if link != nil {
+		if _, err := link.SyscallConn(); err != nil {
+			return struct{ net.Conn }{link}
+		}
+	}
+	return opened
+}
+
+// reveal puts the reason in the place of what the driver makes of every fault of
+// its socket.
+func reveal(link *core.Link, err error) error {
+	if link != nil && link.Lost() != nil && (errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, driver.ErrBadConn)) {
+		return link.Lost()
+	}
+	return err
+}
+
+// lookUpAndDial dials the addresses of a name in turn, if the application has a
+// resolver of its own.
+func (e *engine) lookUpAndDial(ctx context.Context, dial core.DialFunc, network, addr string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if e.resolver == nil || err != nil || net.ParseIP(host) != nil {
+		return dial(ctx, network, addr)
+	}
+	addrs, err := e.resolver.LookupHost(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	err = &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}
+	for _, a := range addrs {
+		var c net.Conn
+		if c, err = dial(ctx, network, net.JoinHostPort(a, port)); err == nil || ctx.Err() != nil {
+			return c, err
+		}
+	}
+	return nil, err
+}
+
+// forTarget returns a configuration for one connect attempt: same TLS choices, with
+// the server name that belongs to the host dialled.
+func (e *engine) forTarget(t core.Target) *mysql.Config {
+	base := e.base
+	if t.Monitor {
+		base = e.monitor
+	}
+	cfg := base.Clone()
+	if t.User != "" {
+		cfg.User, cfg.Passwd = t.User, string(t.Password)
+	}
+	host, port, err := core.SplitHostPort(t.Host.Addr)
+	if err != nil || cfg.Net == "unix" {
+		return cfg
+	}
+	if port == 0 {
+		port = e.port
+	}
+	cfg.Addr = net.JoinHostPort(host, strconv.Itoa(int(port)))
+	cfg.TLS = tlsFor(cfg.TLS, e.host, host)
+	return cfg
+}
+
+// Detect implements core.Engine.
+func (e *engine) Detect(ctx context.Context, n core.Native, endpoint core.Endpoint) (core.Dialect, error) {
+	if e.pinned != nil {
+		return e.pinned, nil
+	}
+	return detect(ctx, n, endpoint, e.log)
+}

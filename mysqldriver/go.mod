@@ -1,0 +1,14 @@
+module github.com/awsdb/awsdb/mysqldriver
+
+go 1.25.0
+
+require (
+	github.com/awsdb/awsdb/core v0.1.0
+	github.com/go-sql-driver/mysql v1.10.1
+)
+
+require (
+	filippo.io/edwards25519 v1.2.0 // indirect
+	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
+	golang.org/x/sync v0.22.0 // indirect
+)
