@@ -27,6 +27,7 @@ type Conn struct {
 
 	silent bool          // closing a statement is not answered
 	unused []driver.Stmt // closed by database/sql, not yet by us
+	spare  *convertingStmt
 
 	// A transaction, from BeginTx to Commit or Rollback.
 	tx       driver.Tx

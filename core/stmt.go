@@ -27,7 +27,13 @@ func newStmt(c *Conn, s driver.Stmt, text string) driver.Stmt {
 	converter, converts := s.(driver.ColumnConverter) //nolint:staticcheck // deprecated, but go-sql-driver has it
 	switch {
 	case checks && converts:
-		return &convertingStmt{checkingStmt{st, checker}, converter}
+		cs := c.spare
+		if cs == nil {
+			cs = new(convertingStmt)
+		}
+		c.spare = nil
+		*cs = convertingStmt{checkingStmt{st, checker}, converter}
+		return cs
 	case checks:
 		return &checkingStmt{st, checker}
 	}
@@ -39,9 +45,21 @@ type checkingStmt struct {
 	driver.NamedValueChecker
 }
 
+// convertingStmt is used again when it has been closed: go-sql-driver prepares for
+// every call that has arguments (driver.ErrSkip), and such a call shall not
+// allocate more than it does without awsdb.
 type convertingStmt struct {
 	checkingStmt
 	driver.ColumnConverter //nolint:staticcheck // deprecated, but go-sql-driver has it
+}
+
+// Close implements driver.Stmt.
+func (s *convertingStmt) Close() error {
+	err := s.checkingStmt.Close()
+	if c := s.conn; c.silent {
+		c.spare = s
+	}
+	return err
 }
 
 // Close implements driver.Stmt. Waiting for the server to confirm it is put off
