@@ -34,11 +34,15 @@ type Conn struct {
 	txCtx    context.Context // of BeginTx: Commit and Rollback get none
 	readOnly bool            // opened with TxOptions.ReadOnly
 	lostTx   *Error          // what ended the transaction before its end
+	leaky    bool            // some of it may be committed already
+
+	implicit ImplicitCommitter // nil if the server has no such statements
 }
 
 func newConn(k *Connector, n Native, l *Link, target Host) *Conn {
 	c := &Conn{Native: n, connector: k, link: l, chain: k.chain, target: target}
 	_, c.silent = n.(SilentCloser)
+	c.implicit, _ = n.(ImplicitCommitter)
 	if w, ok := n.(RowsWrapper); ok {
 		c.rows = w
 		c.rowsError = c.rowsFailed
@@ -184,7 +188,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err = c.end(ctx, call, sent, err); err != nil {
 		return nil, err
 	}
-	c.tx, c.txCtx, c.readOnly, c.lostTx = tx, ctx, opts.ReadOnly, nil
+	c.tx, c.txCtx, c.readOnly, c.lostTx, c.leaky = tx, ctx, opts.ReadOnly, nil, false
 	return connTx{c}, nil
 }
 
@@ -264,6 +268,9 @@ func (c *Conn) Close() error {
 
 // begin asks the gates and tells the observers.
 func (c *Conn) begin(ctx context.Context, call Call) (context.Context, error) {
+	if c.tx != nil && c.implicit != nil && call.Query != "" && !c.leaky {
+		c.leaky = call.Op != OpPrepare && c.implicit.CommitsImplicitly(call.Query)
+	}
 	if c.chain.unwatched {
 		return ctx, nil
 	}

@@ -479,3 +479,24 @@ func TestClosedStatementsDoNotPileUp(t *testing.T) {
 		return nil
 	})
 }
+
+// A statement that commits by itself leaves nothing that a broken connection could
+// roll back: the outcome of the transaction is unknown from then on.
+func TestImplicitCommit(t *testing.T) {
+	f := newFakeCluster("w1")
+	k := f.handle(t, nil)
+	for _, statement := range []string{"dml", "ddl"} {
+		c := open(t, k)
+		if _, err := c.BeginTx(t.Context(), driver.TxOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.ExecContext(t.Context(), statement, nil); err != nil {
+			t.Fatal(err)
+		}
+		c.Link().Abort(errTestCause)
+		_, err := c.ExecContext(t.Context(), "x", nil)
+		if unknown := errors.Is(err, ErrOutcomeUnknown); unknown != (statement == "ddl") || SafeToRepeat(err) == unknown {
+			t.Errorf("after %s: %v", statement, err)
+		}
+	}
+}

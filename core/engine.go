@@ -50,6 +50,15 @@ type RowsWrapper interface {
 // off.
 type SilentCloser interface{ ClosesSilently() }
 
+// ImplicitCommitter is implemented by a Native of a server on which some
+// statements end the open transaction by themselves: what came before them cannot
+// be rolled back any more, and what comes after them is committed at once.
+type ImplicitCommitter interface {
+	// CommitsImplicitly tells that the text holds such a statement, or may. It is
+	// asked for every statement inside a transaction.
+	CommitsImplicitly(query string) bool
+}
+
 // Dialect is what one database flavour answers differently. Dialects are small
 // structs in the driver modules; they ask their questions on the connection
 // given, which is always one of our own or has just been opened.

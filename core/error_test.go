@@ -100,8 +100,11 @@ func TestOutcome(t *testing.T) {
 				case sent:
 					want = OutcomeUnknown
 				}
-				if got := outcome(op, sent, inTx); got != want {
+				if got := outcome(op, sent, inTx, false); got != want {
 					t.Errorf("%s, sent %t, in a tx %t: %s, want %s", op, sent, inTx, got, want)
+				}
+				if got := outcome(op, sent, true, true); got != OutcomeUnknown {
+					t.Errorf("%s, sent %t, after an implicit commit: %s", op, sent, got)
 				}
 			}
 		}

@@ -28,7 +28,7 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 		return err
 	}
 	e := &Error{Op: call.Op, Host: c.link.Host(), Phase: "send", Sent: sent, InTx: c.InTx(), Err: cause(lost, err)}
-	e.Outcome = outcome(call.Op, sent, e.InTx)
+	e.Outcome = outcome(call.Op, sent, e.InTx, c.leaky)
 	if sent {
 		e.Phase = "reply"
 	}
@@ -43,10 +43,11 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 }
 
 // outcome is what is known about a request whose connection broke. Inside a
-// transaction the server rolls back what was not committed.
-func outcome(op Op, sent, inTx bool) Outcome {
+// transaction the server rolls back what was not committed; leaky means that some
+// of it may be.
+func outcome(op Op, sent, inTx, leaky bool) Outcome {
 	switch {
-	case op == OpCommit && sent:
+	case op == OpCommit && sent, leaky:
 		return OutcomeUnknown
 	case inTx, op.repeatable() && sent:
 		return OutcomeRolledBack
@@ -85,7 +86,7 @@ func (c *Conn) canceled(ctx context.Context, call Call, sent, closed bool, err e
 		return err
 	}
 	e := &Error{Op: call.Op, Host: c.link.Host(), Phase: "send", Sent: sent, InTx: c.InTx(), Err: err}
-	e.Outcome = outcome(call.Op, sent, e.InTx)
+	e.Outcome = outcome(call.Op, sent, e.InTx, c.leaky)
 	if sent {
 		e.Phase = "reply"
 	}
@@ -99,6 +100,9 @@ func (c *Conn) refused(ctx context.Context, call Call, err error) error {
 	e := &Error{
 		Op: call.Op, Host: c.link.Host(), Phase: "reply",
 		Sent: true, InTx: c.InTx(), Outcome: OutcomeRolledBack, Err: err,
+	}
+	if c.leaky {
+		e.Outcome = OutcomeUnknown // not of this statement, but of what came before it
 	}
 	if c.link.Want() == RoleWriter {
 		c.Cluster().Suspect(e.Host, err)

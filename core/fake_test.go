@@ -376,6 +376,9 @@ type fakeTx fakeNative
 func (t *fakeTx) Commit() error   { return (*fakeNative)(t).exchange(context.Background(), 'C') }
 func (t *fakeTx) Rollback() error { return (*fakeNative)(t).exchange(context.Background(), 'R') }
 
+// CommitsImplicitly makes "ddl" a statement that commits.
+func (n *fakeNative) CommitsImplicitly(query string) bool { return query == "ddl" }
+
 type fakeStmt fakeNative
 
 func (s *fakeStmt) Close() error                               { s.closedStatements++; return nil }

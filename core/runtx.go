@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -17,7 +18,7 @@ const maxTxRetries = 9
 // RunTx runs fn inside a transaction and commits it, starting over when that is
 // safe: the connection was lost before the commit was sent, the server chose the
 // transaction as the victim of a deadlock or a serialization conflict (SQLSTATE
-// 40001, 40P01), or nothing was sent at all. fn must have no effects of its own
+// 40001, 40P01; MySQL's 1213 and 1205), or nothing was sent at all. fn must have no effects of its own
 // outside the transaction, or bear their repetition; it must return the errors it
 // gets from tx, wrapped or not.
 //
@@ -75,5 +76,22 @@ func SafeToRepeat(err error) bool {
 	if errors.As(err, &state) {
 		return state.SQLState() == "40001" || state.SQLState() == "40P01"
 	}
-	return false
+	return conflicts.match(err)
+}
+
+// RegisterConflict is for driver modules whose server errors have no method
+// SQLState: is tells that the server ended the transaction, or the statement, in
+// favour of another one, and that repeating all of it is the remedy. It is called
+// from init.
+func RegisterConflict(is func(err error) bool) { conflicts.add(is) }
+
+// conflicts grows while packages are initialised, one after the other.
+var conflicts conflictChecks
+
+type conflictChecks []func(error) bool
+
+func (c *conflictChecks) add(is func(error) bool) { *c = append(*c, is) }
+
+func (c conflictChecks) match(err error) bool {
+	return slices.ContainsFunc(c, func(is func(error) bool) bool { return is(err) })
 }
