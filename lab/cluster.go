@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/awsdb/awsdb/lab/internal/pgserver"
 	"github.com/awsdb/awsdb/lab/internal/realpg"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // port is the one every instance pretends to listen on.
@@ -23,9 +23,9 @@ const port = 5432
 // Cluster is a running cluster. All methods are safe for concurrent use.
 type Cluster struct {
 	options   Options
-	store     *pgserver.Store // nil with real servers
-	real      *realpg.Cluster // nil without
-	authority *authority      // nil without TLS
+	store     *sqlengine.Store // nil with real servers
+	real      *realpg.Cluster  // nil without
+	authority *authority       // nil without TLS
 	transport transport
 
 	life       context.Context // ends with Close
@@ -51,7 +51,7 @@ func Start(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.store = pgserver.NewStore()
+	c.store = sqlengine.NewStore()
 	if err := c.populate(); err != nil {
 		c.Close()
 		return nil, err

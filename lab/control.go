@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/gate"
-	"github.com/awsdb/awsdb/lab/internal/pgserver"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // PromoteOptions say how the world learns of a new writer. The zero value: everywhere at once.
@@ -208,7 +208,7 @@ func (c *Cluster) RemoveInstance(id string) {
 }
 
 // status is the cluster as one instance reports it.
-func (c *Cluster) status(viewer *Instance) []pgserver.InstanceStatus {
+func (c *Cluster) status(viewer *Instance) []sqlengine.InstanceStatus {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,7 +219,7 @@ func (c *Cluster) status(viewer *Instance) []pgserver.InstanceStatus {
 			writer = p.id
 		}
 	}
-	var rows []pgserver.InstanceStatus
+	var rows []sqlengine.InstanceStatus
 	for _, i := range c.instances {
 		rows = append(rows, i.status(i.id == writer, now))
 	}

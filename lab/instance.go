@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/gate"
-	"github.com/awsdb/awsdb/lab/internal/pgserver"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // Instance is one instance of a cluster. All methods are safe for concurrent use.
@@ -110,7 +110,7 @@ func (i *Instance) SetLoad(cpu float64, lag time.Duration) {
 }
 
 // status is the instance's row. The cluster's mu is held.
-func (i *Instance) status(writer bool, now time.Time) pgserver.InstanceStatus {
+func (i *Instance) status(writer bool, now time.Time) sqlengine.InstanceStatus {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	cpu, lag := 10.0, 15*time.Millisecond
@@ -124,7 +124,7 @@ func (i *Instance) status(writer bool, now time.Time) pgserver.InstanceStatus {
 	if !i.quietSince.IsZero() {
 		updated = i.quietSince // nobody renews the row any more
 	}
-	return pgserver.InstanceStatus{
+	return sqlengine.InstanceStatus{
 		ID: i.id, Region: i.region, Endpoint: i.host, Port: port, Writer: writer,
 		CPU: cpu, LagMillis: float64(lag) / float64(time.Millisecond), LastUpdate: updated,
 	}

@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/awsdb/awsdb/lab/internal/pgserver"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // Flavor is the kind of service a cluster pretends to be: which functions and settings a client finds.
@@ -22,18 +22,18 @@ const (
 	PG                           // community PostgreSQL
 )
 
-func (f Flavor) server() pgserver.Flavor {
+func (f Flavor) server() sqlengine.Flavor {
 	switch f {
 	case GlobalAuroraPG:
-		return pgserver.GlobalAuroraPG
+		return sqlengine.GlobalAuroraPG
 	case MultiAZPG:
-		return pgserver.MultiAZPG
+		return sqlengine.MultiAZPG
 	case RDSPG:
-		return pgserver.RDSPG
+		return sqlengine.RDSPG
 	case PG:
-		return pgserver.PG
+		return sqlengine.PG
 	}
-	return pgserver.AuroraPG
+	return sqlengine.AuroraPG
 }
 
 // Network is what carries the bytes.

@@ -9,10 +9,11 @@ import (
 
 	"github.com/awsdb/awsdb/lab/internal/gate"
 	"github.com/awsdb/awsdb/lab/internal/pgserver"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // process is one life of an instance, from its start to its crash or the next restart: a wire server over the
-// cluster's store. It is a pgserver.Host; a dead one can commit nothing, whatever its sessions were about to
+// cluster's store. It is a sqlengine.Host; a dead one can commit nothing, whatever its sessions were about to
 // do.
 type process struct {
 	*Instance
@@ -89,14 +90,14 @@ func (p *process) isDead() bool {
 	}
 }
 
-// Writable implements pgserver.Host.
+// Writable implements sqlengine.Host.
 func (p *process) Writable() bool { return !p.isDead() && p.Writer() }
 
-// Status implements pgserver.Host.
-func (p *process) Status() []pgserver.InstanceStatus { return p.cluster.status(p.Instance) }
+// Status implements sqlengine.Host.
+func (p *process) Status() []sqlengine.InstanceStatus { return p.cluster.status(p.Instance) }
 
-// Flavor implements pgserver.Host.
-func (p *process) Flavor() pgserver.Flavor { return p.cluster.options.Flavor.server() }
+// Flavor implements sqlengine.Host.
+func (p *process) Flavor() sqlengine.Flavor { return p.cluster.options.Flavor.server() }
 
 // login counts a login, or refuses it.
 func (p *process) login(user string) error {
@@ -107,7 +108,7 @@ func (p *process) login(user string) error {
 		if err := onLogin(user); err != nil {
 			var refused *LoginError
 			if errors.As(err, &refused) {
-				return &pgserver.Error{Severity: "FATAL", Code: refused.Code, Message: refused.Message}
+				return &sqlengine.Error{Severity: "FATAL", Code: refused.Code, Message: refused.Message}
 			}
 			return err
 		}

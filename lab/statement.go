@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/pgserver"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // Statement is one statement as an instance received it. What is special about those of real servers is in
@@ -25,7 +26,7 @@ type Fate struct {
 	outcome outcome
 	rows    int
 	delay   time.Duration
-	err     pgserver.Error
+	err     sqlengine.Error
 }
 
 type outcome int
@@ -64,12 +65,12 @@ func Delay(d time.Duration) Fate { return Fate{delay: d} }
 
 // Fail answers with an error of the given SQLSTATE instead of running the statement.
 func Fail(code, message string) Fate {
-	return Fate{outcome: fail, err: pgserver.Error{Severity: "ERROR", Code: code, Message: message}}
+	return Fate{outcome: fail, err: sqlengine.Error{Severity: "ERROR", Code: code, Message: message}}
 }
 
 // FailFatal is Fail with an error that also ends the session.
 func FailFatal(code, message string) Fate {
-	return Fate{outcome: fail, err: pgserver.Error{Severity: "FATAL", Code: code, Message: message}}
+	return Fate{outcome: fail, err: sqlengine.Error{Severity: "FATAL", Code: code, Message: message}}
 }
 
 // runs reports whether the statement is executed.

@@ -12,11 +12,13 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // authenticate checks who the client is.
 func (s *session) authenticate() error {
-	refused := errorf("28P01", "password authentication failed for user \"%s\"", s.user)
+	refused := sqlengine.Errorf("28P01", "password authentication failed for user \"%s\"", s.user)
 	switch s.server.config.Auth {
 	case SCRAM:
 		return s.scram(refused)
@@ -55,7 +57,7 @@ func (s *session) askPassword() (string, error) {
 	}
 	answer, ok := message.(*pgproto3.PasswordMessage)
 	if !ok {
-		return "", errorf("08P01", "expected password response, got %T", message)
+		return "", sqlengine.Errorf("08P01", "expected password response, got %T", message)
 	}
 	return answer.Password, nil
 }
@@ -117,11 +119,11 @@ func (s *session) scram(refused error) error {
 	}
 	first, ok := message.(*pgproto3.SASLInitialResponse)
 	if !ok || first.AuthMechanism != scramMechanism {
-		return errorf("08P01", "client selected an invalid SASL authentication mechanism")
+		return sqlengine.Errorf("08P01", "client selected an invalid SASL authentication mechanism")
 	}
 	header, bare, clientNonce, ok := parseClientFirst(string(first.Data))
 	if !ok {
-		return errorf("08P01", "malformed SCRAM message")
+		return sqlengine.Errorf("08P01", "malformed SCRAM message")
 	}
 	var fresh [18]byte
 	_, _ = rand.Read(fresh[:]) // never fails
@@ -134,7 +136,7 @@ func (s *session) scram(refused error) error {
 	}
 	response, ok := message.(*pgproto3.SASLResponse)
 	if !ok {
-		return errorf("08P01", "malformed SCRAM message")
+		return sqlengine.Errorf("08P01", "malformed SCRAM message")
 	}
 	withoutProof, proof, ok := parseClientFinal(string(response.Data), header, nonce)
 	password, known := s.server.config.Users[s.user]
@@ -143,7 +145,7 @@ func (s *session) scram(refused error) error {
 	}
 	salted, err := s.server.secrets.saltedPassword(s.user, password)
 	if err != nil {
-		return errorf("XX000", "cannot derive the key: %v", err)
+		return sqlengine.Errorf("XX000", "cannot derive the key: %v", err)
 	}
 	signature, ok := checkProof(salted, proof, bare+","+serverFirst+","+withoutProof)
 	if !ok {

@@ -2,75 +2,50 @@ package pgserver
 
 import (
 	"encoding/binary"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/awsdb/awsdb/lab/internal/pgserver/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
 )
 
-// copying is a compiled COPY, in text or binary format.
-type copying struct {
+// transfer is how the rows of a COPY travel: in text or binary format.
+type transfer struct {
 	binary    bool
 	delimiter string
 	null      string // how NULL is written in text
-	fields    []field
-
-	query   *plan   // TO: what to send
-	target  *target // FROM: where to put it
-	columns []int
+	fields    []sqlengine.Field
 }
 
 // copySignature starts every binary COPY.
 const copySignature = "PGCOPY\n\xff\r\n\x00"
 
-// copying compiles COPY.
-func (c *compiler) copying(s *syntax.Copy) (*copying, error) {
-	cp := &copying{delimiter: "\t", null: `\N`}
-	for _, name := range sortedKeys(s.Options) {
-		value := s.Options[name]
+// newTransfer reads the options of a COPY.
+func newTransfer(stmt *syntax.Copy, fields []sqlengine.Field) (*transfer, error) {
+	t := &transfer{delimiter: "\t", null: `\N`, fields: fields}
+	for _, name := range slices.Sorted(maps.Keys(stmt.Options)) {
+		value := stmt.Options[name]
 		switch {
 		case name == "format" && value == "binary":
-			cp.binary = true
+			t.binary = true
 		case name == "format" && value == "text":
 		case name == "delimiter" && len(value) == 1:
-			cp.delimiter = value
+			t.delimiter = value
 		case name == "null":
-			cp.null = value
+			t.null = value
 		default:
-			return nil, errorf("0A000", "COPY option %s %s is not supported", name, value)
+			return nil, sqlengine.Errorf("0A000", "COPY option %s %s is not supported", name, value)
 		}
 	}
-	query := s.Query
-	if query == nil {
-		var err error
-		if cp.target, err = c.target(s.Table); err != nil {
-			return nil, err
-		}
-		if cp.columns, err = insertColumns(cp.target.table, s.Columns); err != nil {
-			return nil, err
-		}
-		query = &syntax.Select{From: []syntax.From{{Table: s.Table}}}
-		for _, i := range cp.columns {
-			col := cp.target.table.columns[i]
-			cp.fields = append(cp.fields, field{name: col.name, typ: col.typ})
-			query.Items = append(query.Items, syntax.Item{X: syntax.Column{Name: col.name}})
-		}
-	}
-	if s.From {
-		return cp, nil
-	}
-	var err error
-	if cp.query, err = c.query(query, nil); err == nil {
-		cp.fields = cp.query.fields
-	}
-	return cp, err
+	return t, nil
 }
 
-func (cp *copying) formats() (overall byte, columns []uint16) {
-	columns = make([]uint16, len(cp.fields))
-	if cp.binary {
+func (t *transfer) formats() (overall byte, columns []uint16) {
+	columns = make([]uint16, len(t.fields))
+	if t.binary {
 		overall = binaryFormat
 		for i := range columns {
 			columns[i] = binaryFormat
@@ -79,9 +54,25 @@ func (cp *copying) formats() (overall byte, columns []uint16) {
 	return overall, columns
 }
 
-// receiveCopy asks the client for its data and takes all of it.
-func (s *session) receiveCopy(cp *copying) ([]byte, error) {
-	overall, columns := cp.formats()
+// receiveCopy takes the rows of COPY FROM.
+func (s *session) receiveCopy(stmt *syntax.Copy, fields []sqlengine.Field) ([][]any, error) {
+	t, err := newTransfer(stmt, fields)
+	if err != nil {
+		return nil, err
+	}
+	data, err := s.receiveData(t)
+	if err != nil {
+		return nil, err
+	}
+	if t.binary {
+		return s.copyBinary(t, data)
+	}
+	return t.text(data)
+}
+
+// receiveData asks the client for its data and takes all of it.
+func (s *session) receiveData(t *transfer) ([]byte, error) {
+	overall, columns := t.formats()
 	s.backend.Send(&pgproto3.CopyInResponse{OverallFormat: overall, ColumnFormatCodes: columns})
 	if err := s.backend.Flush(); err != nil {
 		return nil, errConnection
@@ -98,50 +89,47 @@ func (s *session) receiveCopy(cp *copying) ([]byte, error) {
 		case *pgproto3.CopyDone:
 			return data, nil
 		case *pgproto3.CopyFail:
-			return nil, errorf("57014", "COPY from stdin failed: %s", message.Message)
+			return nil, sqlengine.Errorf("57014", "COPY from stdin failed: %s", message.Message)
 		case *pgproto3.Flush, *pgproto3.Sync: // the extended protocol may send them along
 		default:
-			return nil, errorf("08P01", "unexpected message during COPY from stdin")
+			return nil, sqlengine.Errorf("08P01", "unexpected message during COPY from stdin")
 		}
 	}
 }
 
-// runCopy executes COPY; what FROM reads is in e already.
-func (s *session) runCopy(e *execution, cp *copying) (*result, error) {
-	if cp.query == nil {
-		return s.copyIn(e, cp)
-	}
-	rows, err := cp.query.run(&frame{execution: e})
+// copyOut writes the rows of COPY TO.
+func (s *session) copyOut(stmt *syntax.Copy, rows *sqlengine.Result) (*result, error) {
+	t, err := newTransfer(stmt, rows.Fields)
 	if err != nil {
 		return nil, err
 	}
-	r := &result{tag: "COPY " + strconv.Itoa(len(rows)), copying: cp}
-	if cp.binary {
+	r := &result{Result: sqlengine.Result{Verb: rows.Verb, Affected: rows.Affected}, copying: t}
+	if t.binary {
 		r.copied = append(r.copied, append([]byte(copySignature), make([]byte, 8)...))
 	}
-	for _, row := range rows {
-		line, err := s.copyLine(cp, row)
+	for _, row := range rows.Rows {
+		line, err := s.copyLine(t, row)
 		if err != nil {
 			return nil, err
 		}
 		r.copied = append(r.copied, line)
 	}
-	if cp.binary {
+	if t.binary {
 		r.copied = append(r.copied, []byte{0xff, 0xff})
 	}
 	return r, nil
 }
 
 // copyLine writes a row.
-func (s *session) copyLine(cp *copying, row []any) ([]byte, error) {
-	if !cp.binary {
+func (s *session) copyLine(t *transfer, row []any) ([]byte, error) {
+	if !t.binary {
 		cells := make([]string, len(row))
 		for i, v := range row {
-			if cells[i] = cp.null; v != nil {
-				cells[i] = copyEscapes.Replace(formatText(cp.fields[i].typ, v))
+			if cells[i] = t.null; v != nil {
+				cells[i] = copyEscapes.Replace(sqlengine.FormatText(t.fields[i].Type, v))
 			}
 		}
-		return []byte(strings.Join(cells, cp.delimiter) + "\n"), nil
+		return []byte(strings.Join(cells, t.delimiter) + "\n"), nil
 	}
 	line := binary.BigEndian.AppendUint16(nil, uint16(len(row)))
 	for i, v := range row {
@@ -149,7 +137,7 @@ func (s *session) copyLine(cp *copying, row []any) ([]byte, error) {
 			line = binary.BigEndian.AppendUint32(line, 0xffffffff)
 			continue
 		}
-		value, err := s.encode(cp.fields[i].typ, binaryFormat, v)
+		value, err := s.encode(t.fields[i].Type, binaryFormat, v)
 		if err != nil {
 			return nil, err
 		}
@@ -170,31 +158,9 @@ func (s *session) sendCopy(r *result) {
 	s.backend.Send(&pgproto3.CopyDone{})
 }
 
-// copyIn inserts what was received.
-func (s *session) copyIn(e *execution, cp *copying) (*result, error) {
-	decode := s.copyText
-	if cp.binary {
-		decode = s.copyBinary
-	}
-	rows, err := decode(cp, e.received)
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range rows {
-		values, err := cp.target.complete(e, cp.columns, row, cp.fields)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := cp.target.insertRow(e, values, nil, map[uint64]bool{}); err != nil {
-			return nil, err
-		}
-	}
-	return &result{tag: "COPY " + strconv.Itoa(len(rows))}, nil
-}
+func badCopy(format string, args ...any) error { return sqlengine.Errorf("22P04", format, args...) }
 
-func badCopy(format string, args ...any) error { return errorf("22P04", format, args...) }
-
-func (s *session) copyBinary(cp *copying, data []byte) ([][]any, error) {
+func (s *session) copyBinary(t *transfer, data []byte) ([][]any, error) {
 	rest, ok := strings.CutPrefix(string(data), copySignature)
 	if !ok || len(rest) < 8 {
 		return nil, badCopy("COPY file signature not recognized")
@@ -213,8 +179,8 @@ func (s *session) copyBinary(cp *copying, data []byte) ([][]any, error) {
 		if count == -1 {
 			return rows, nil
 		}
-		if int(count) != len(cp.fields) {
-			return nil, badCopy("row field count is %d, expected %d", count, len(cp.fields))
+		if int(count) != len(t.fields) {
+			return nil, badCopy("row field count is %d, expected %d", count, len(t.fields))
 		}
 		row := make([]any, count)
 		for i := range row {
@@ -229,7 +195,7 @@ func (s *session) copyBinary(cp *copying, data []byte) ([][]any, error) {
 			if size < 0 || int(size) > len(in) {
 				return nil, badCopy("unexpected EOF in COPY data")
 			}
-			v, err := s.decode(cp.fields[i].typ, binaryFormat, in[:size:size])
+			v, err := s.decode(t.fields[i].Type, binaryFormat, in[:size:size])
 			if err != nil {
 				return nil, err
 			}
@@ -239,27 +205,28 @@ func (s *session) copyBinary(cp *copying, data []byte) ([][]any, error) {
 	}
 }
 
-func (s *session) copyText(cp *copying, data []byte) ([][]any, error) {
+// text reads lines of text.
+func (t *transfer) text(data []byte) ([][]any, error) {
 	var rows [][]any
 	for line := range strings.Lines(string(data)) {
 		line = strings.TrimRight(line, "\r\n")
 		if line == `\.` {
 			break
 		}
-		cells := splitCopy(line, cp.delimiter[0])
-		if len(cells) < len(cp.fields) {
-			return nil, badCopy("missing data for column \"%s\"", cp.fields[len(cells)].name)
+		cells := splitCopy(line, t.delimiter[0])
+		if len(cells) < len(t.fields) {
+			return nil, badCopy("missing data for column \"%s\"", t.fields[len(cells)].Name)
 		}
-		if len(cells) > len(cp.fields) {
+		if len(cells) > len(t.fields) {
 			return nil, badCopy("extra data after last expected column")
 		}
 		row := make([]any, len(cells))
 		for i, cell := range cells {
-			if cell == cp.null {
+			if cell == t.null {
 				continue
 			}
 			var err error
-			if row[i], err = parseText(cp.fields[i].typ, copyUnescape(cell)); err != nil {
+			if row[i], err = sqlengine.ParseText(t.fields[i].Type, copyUnescape(cell)); err != nil {
 				return nil, err
 			}
 		}

@@ -7,10 +7,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 func TestCopy(t *testing.T) {
-	store := NewStore()
+	store := sqlengine.NewStore()
 	h := newHost("mydb-1", true)
 	conn := start(t, Config{Store: store, Host: h}).connect(t, "")
 	mustExec(t, conn, "create table kv (id serial, k text primary key, v float8)")

@@ -3,17 +3,15 @@ package pgserver
 import (
 	"bytes"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/awsdb/awsdb/lab/internal/pgserver/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // portal is a statement with its arguments, and its result once it has run.
 type portal struct {
-	prepared *prepared
+	prepared *sqlengine.Prepared
 	args     []any
 	formats  []int16
 	result   *result // nil before it has run
@@ -40,26 +38,23 @@ func (s *session) extended(message pgproto3.FrontendMessage) error {
 		s.backend.Send(&pgproto3.CloseComplete{})
 		return nil
 	}
-	return &Error{Severity: "FATAL", Code: "08P01", Message: "unexpected message in the protocol"}
+	return &sqlengine.Error{Severity: "FATAL", Code: "08P01", Message: "unexpected message in the protocol"}
 }
 
 func (s *session) parseMessage(m *pgproto3.Parse) error {
 	if m.Name != "" && s.statements[m.Name] != nil {
-		return errorf("42P05", "prepared statement \"%s\" already exists", m.Name)
+		return sqlengine.Errorf("42P05", "prepared statement \"%s\" already exists", m.Name)
 	}
 	statements, err := parse(m.Query)
 	if err != nil {
 		return err
 	}
 	if len(statements) > 1 {
-		return errorf("42601", "cannot insert multiple commands into a prepared statement")
+		return sqlengine.Errorf("42601", "cannot insert multiple commands into a prepared statement")
 	}
-	p := &prepared{schema: -1}
+	p := &sqlengine.Prepared{} // an empty statement
 	if len(statements) == 1 {
-		if s.failed && !endsBlock(statements[0].Stmt) {
-			return abortedError()
-		}
-		if p, err = s.compileSafely(statements[0], slices.Clone(m.ParameterOIDs)); err != nil {
+		if p, err = s.prepare(statements[0], slices.Clone(m.ParameterOIDs)); err != nil {
 			return err
 		}
 	}
@@ -68,43 +63,33 @@ func (s *session) parseMessage(m *pgproto3.Parse) error {
 	return nil
 }
 
-// compileSafely is compile with a panic made an error.
-func (s *session) compileSafely(parsed syntax.Parsed, declared []oid) (p *prepared, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			p, err = nil, errorf("XX000", "internal error: %v", v)
-		}
-	}()
-	return s.compile(parsed, declared)
-}
-
 func (s *session) bind(m *pgproto3.Bind) error {
 	p := s.statements[m.PreparedStatement]
 	if p == nil {
 		if m.PreparedStatement == "" {
-			return errorf("26000", "unnamed prepared statement does not exist")
+			return sqlengine.Errorf("26000", "unnamed prepared statement does not exist")
 		}
 		return noStatement(m.PreparedStatement)
 	}
-	if s.failed && !endsBlock(p.stmt) {
-		return abortedError()
+	if err := s.engine.Refuse(p.Stmt()); err != nil {
+		return err
 	}
 	if m.DestinationPortal != "" && s.portals[m.DestinationPortal] != nil {
-		return errorf("42P03", "cursor \"%s\" already exists", m.DestinationPortal)
+		return sqlengine.Errorf("42P03", "cursor \"%s\" already exists", m.DestinationPortal)
 	}
-	if len(m.Parameters) != len(p.params) {
-		return errorf("08P01", "bind message supplies %d parameters, but prepared statement \"%s\" requires %d",
-			len(m.Parameters), m.PreparedStatement, len(p.params))
+	if len(m.Parameters) != len(p.Params()) {
+		return sqlengine.Errorf("08P01", "bind message supplies %d parameters, but prepared statement \"%s\" requires %d",
+			len(m.Parameters), m.PreparedStatement, len(p.Params()))
 	}
 	if n := len(m.ParameterFormatCodes); n > 1 && n != len(m.Parameters) {
-		return errorf("08P01", "bind message has %d parameter formats but %d parameters", n, len(m.Parameters))
+		return sqlengine.Errorf("08P01", "bind message has %d parameter formats but %d parameters", n, len(m.Parameters))
 	}
-	if n := len(m.ResultFormatCodes); n > 1 && n != len(p.fields) {
-		return errorf("08P01", "bind message has %d result formats but query has %d columns", n, len(p.fields))
+	if n := len(m.ResultFormatCodes); n > 1 && n != len(p.Fields()) {
+		return sqlengine.Errorf("08P01", "bind message has %d result formats but query has %d columns", n, len(p.Fields()))
 	}
 	po := &portal{prepared: p, formats: slices.Clone(m.ResultFormatCodes)}
 	for i, raw := range m.Parameters {
-		v, err := s.decode(p.params[i], format(m.ParameterFormatCodes, i), bytes.Clone(raw))
+		v, err := s.decode(p.Params()[i], format(m.ParameterFormatCodes, i), bytes.Clone(raw))
 		if err != nil {
 			return err
 		}
@@ -127,21 +112,21 @@ func format(codes []int16, i int) int16 {
 }
 
 func (s *session) describe(m *pgproto3.Describe) error {
-	var fields []field
+	var fields []sqlengine.Field
 	var formats []int16
 	if m.ObjectType == 'S' {
 		p := s.statements[m.Name]
 		if p == nil {
 			return noStatement(m.Name)
 		}
-		s.backend.Send(&pgproto3.ParameterDescription{ParameterOIDs: p.params})
-		fields = p.fields
+		s.backend.Send(&pgproto3.ParameterDescription{ParameterOIDs: p.Params()})
+		fields = p.Fields()
 	} else {
 		po := s.portals[m.Name]
 		if po == nil {
-			return errorf("34000", "portal \"%s\" does not exist", m.Name)
+			return sqlengine.Errorf("34000", "portal \"%s\" does not exist", m.Name)
 		}
-		fields, formats = po.prepared.fields, po.formats
+		fields, formats = po.prepared.Fields(), po.formats
 	}
 	if fields == nil {
 		s.backend.Send(&pgproto3.NoData{})
@@ -154,10 +139,10 @@ func (s *session) describe(m *pgproto3.Describe) error {
 func (s *session) executeMessage(m *pgproto3.Execute) error {
 	po := s.portals[m.Portal]
 	if po == nil {
-		return errorf("34000", "portal \"%s\" does not exist", m.Portal)
+		return sqlengine.Errorf("34000", "portal \"%s\" does not exist", m.Portal)
 	}
 	p := po.prepared
-	if p.stmt == nil {
+	if p.Stmt() == nil {
 		s.backend.Send(&pgproto3.EmptyQueryResponse{})
 		return nil
 	}
@@ -169,9 +154,9 @@ func (s *session) executeMessage(m *pgproto3.Execute) error {
 		}
 	}
 	r := *po.result
-	r.rows = r.rows[po.sent:]
-	if limit := int(m.MaxRows); limit > 0 && len(r.rows) > limit && fate.action == run {
-		r.rows = r.rows[:limit]
+	r.Rows = r.Rows[po.sent:]
+	if limit := int(m.MaxRows); limit > 0 && len(r.Rows) > limit && fate.action == run {
+		r.Rows = r.Rows[:limit]
 		if err := s.rows(&r, po.formats); err != nil {
 			return err
 		}
@@ -179,17 +164,17 @@ func (s *session) executeMessage(m *pgproto3.Execute) error {
 		s.backend.Send(&pgproto3.PortalSuspended{})
 		return nil
 	}
-	if po.sent > 0 && strings.HasPrefix(r.tag, "SELECT ") {
-		r.tag = "SELECT " + strconv.Itoa(len(r.rows))
+	if po.sent > 0 && r.Verb == "SELECT" {
+		r.Affected = len(r.Rows)
 	}
-	po.sent = len(po.result.rows)
+	po.sent = len(po.result.Rows)
 	return s.answer(&r, fate, po.formats)
 }
 
 // rows sends rows only.
 func (s *session) rows(r *result, formats []int16) error {
-	for _, row := range r.rows {
-		message, err := s.dataRow(r.fields, row, formats)
+	for _, row := range r.Rows {
+		message, err := s.dataRow(r.Fields, row, formats)
 		if err != nil {
 			return err
 		}
@@ -201,8 +186,8 @@ func (s *session) rows(r *result, formats []int16) error {
 // sync ends a sequence of messages: what ran outside of a transaction block is committed.
 func (s *session) sync() error {
 	s.skip = false
-	if !s.inBlock {
-		if err := s.commit(); err != nil {
+	if !s.engine.InBlock() {
+		if err := s.engine.Commit(); err != nil {
 			if err := s.report(err); err != nil {
 				return err
 			}

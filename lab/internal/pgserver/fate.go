@@ -1,13 +1,17 @@
 package pgserver
 
-import "time"
+import (
+	"time"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
+)
 
 // Fate is what becomes of a statement. The zero value runs it.
 type Fate struct {
 	action action
-	rows   int           // for cutAfterRows
-	delay  time.Duration // wait this long first
-	err    *Error        // for fail
+	rows   int              // for cutAfterRows
+	delay  time.Duration    // wait this long first
+	err    *sqlengine.Error // for fail
 }
 
 type action uint8
@@ -46,4 +50,4 @@ func HangAfter() Fate { return Fate{action: hangAfter} }
 func Delay(d time.Duration) Fate { return Fate{delay: d} }
 
 // Fail answers with err instead of running the statement. Severity FATAL also ends the session.
-func Fail(err *Error) Fate { return Fate{action: fail, err: err} }
+func Fail(err *sqlengine.Error) Fate { return Fate{action: fail, err: err} }

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -21,8 +23,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type host struct {
 	id       string
 	writable atomic.Bool
-	flavor   Flavor
-	status   []InstanceStatus
+	flavor   sqlengine.Flavor
+	status   []sqlengine.InstanceStatus
 }
 
 func newHost(id string, writable bool) *host {
@@ -31,10 +33,10 @@ func newHost(id string, writable bool) *host {
 	return h
 }
 
-func (h *host) ID() string               { return h.id }
-func (h *host) Writable() bool           { return h.writable.Load() }
-func (h *host) Status() []InstanceStatus { return h.status }
-func (h *host) Flavor() Flavor           { return h.flavor }
+func (h *host) ID() string                         { return h.id }
+func (h *host) Writable() bool                     { return h.writable.Load() }
+func (h *host) Status() []sqlengine.InstanceStatus { return h.status }
+func (h *host) Flavor() sqlengine.Flavor           { return h.flavor }
 
 // instance is a server with in-memory connections.
 type instance struct {
@@ -49,7 +51,7 @@ type instance struct {
 func start(t testing.TB, config Config) *instance {
 	t.Helper()
 	if config.Store == nil {
-		config.Store = NewStore()
+		config.Store = sqlengine.NewStore()
 	}
 	if config.Host == nil {
 		config.Host = newHost("mydb-1", true)

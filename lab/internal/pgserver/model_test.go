@@ -8,13 +8,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // TestAgainstModel runs random statements and checks every answer against a map.
 func TestAgainstModel(t *testing.T) {
 	for seed := range uint64(30) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		store := NewStore()
+		store := sqlengine.NewStore()
 		conn := start(t, Config{Store: store}).connect(t, "")
 		mustExec(t, conn, "create table kv (k int primary key, v int unique)")
 		committed := map[int64]int64{}

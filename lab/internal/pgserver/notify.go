@@ -4,36 +4,9 @@ import (
 	"sort"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
-
-// notification is a NOTIFY on its way.
-type notification struct {
-	channel, payload string
-	pid              uint32
-}
-
-// maxPayload is the limit of the real server, in bytes.
-const maxPayload = 7999
-
-func (s *session) notify(tx *transaction, channel, payload string) error {
-	if !s.host().Writable() {
-		return errorf("25006", "cannot execute NOTIFY during recovery")
-	}
-	if channel == "" {
-		return errorf("22023", "channel name cannot be empty")
-	}
-	if len(payload) > maxPayload {
-		return errorf("22023", "payload string too long")
-	}
-	n := notification{channel: channel, payload: payload, pid: s.pid}
-	for _, queued := range tx.notifications {
-		if queued == n {
-			return nil
-		}
-	}
-	tx.notifications = append(tx.notifications, n)
-	return nil
-}
 
 // listen takes effect at once, not at commit as in the real server.
 func (s *session) listen(channel string) {
@@ -54,10 +27,7 @@ func (s *session) unlisten(channel string) {
 }
 
 // deliver hands notifications to the listening sessions of this instance.
-func (s *Server) deliver(list []notification) {
-	if len(list) == 0 {
-		return
-	}
+func (s *Server) deliver(list []sqlengine.Notification) {
 	s.mu.Lock()
 	sessions := make([]*session, 0, len(s.sessions))
 	for _, session := range s.sessions {
@@ -76,10 +46,10 @@ func sortSessions(sessions []*session) {
 }
 
 // receive queues notifications for a session and wakes it if it is idle.
-func (s *session) receive(list []notification) {
+func (s *session) receive(list []sqlengine.Notification) {
 	s.inboxMu.Lock()
 	for _, n := range list {
-		if s.channels[n.channel] {
+		if s.channels[n.Channel] {
 			s.inbox = append(s.inbox, n)
 		}
 	}
@@ -95,7 +65,7 @@ func (s *session) receive(list []notification) {
 
 // sendNotifications puts what has arrived into the output, outside of transaction blocks only. It reports whether there was any.
 func (s *session) sendNotifications() bool {
-	if s.inBlock {
+	if s.engine.InBlock() {
 		return false
 	}
 	s.inboxMu.Lock()
@@ -103,7 +73,7 @@ func (s *session) sendNotifications() bool {
 	s.inbox = nil
 	s.inboxMu.Unlock()
 	for _, n := range list {
-		s.backend.Send(&pgproto3.NotificationResponse{PID: n.pid, Channel: n.channel, Payload: n.payload})
+		s.backend.Send(&pgproto3.NotificationResponse{PID: n.PID, Channel: n.Channel, Payload: n.Payload})
 	}
 	return len(list) > 0
 }

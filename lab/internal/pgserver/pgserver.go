@@ -6,11 +6,8 @@
 // Config.Statement sees each statement an instance receives and may decide its Fate: run it, lose it,
 // run it and lose the answer, hang, delay, fail.
 //
-// The SQL it understands is what tests and applications of moderate size write: tables with keys and
-// constraints, INSERT/UPDATE/DELETE/SELECT with joins, subqueries and aggregates, transactions with
-// savepoints, and the functions by which a client finds out what Aurora or RDS it talks to. Foreign keys
-// are parsed and not enforced, plain indexes are accepted and do nothing; what is not understood fails
-// with the SQLSTATE of the real server. Isolation is read committed with row locks, whatever is asked for.
+// The SQL is that of package sqlengine, which executes it; here are the protocol, logging in, and what PostgreSQL has
+// between sessions: cancelling, terminating and notifying.
 //
 // Nothing here waits on anything but channels, timers and connections, so everything works in a
 // testing/synctest bubble over in-memory connections.
@@ -19,41 +16,9 @@ package pgserver
 import (
 	"crypto/tls"
 	"time"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
-
-// Host is what a server needs to know about its instance and cluster. Its methods are called from many
-// goroutines, Writable also while the store is locked: they must be quick and must not use the Store.
-type Host interface {
-	ID() string               // instance identifier, "mydb-1"
-	Writable() bool           // true while this instance is the cluster's writer
-	Status() []InstanceStatus // the cluster as this host reports it, which may be stale
-	Flavor() Flavor           // which functions and settings exist
-}
-
-// Flavor is the kind of service a server pretends to be.
-type Flavor int
-
-// The flavors.
-const (
-	AuroraPG       Flavor = iota // Amazon Aurora PostgreSQL
-	GlobalAuroraPG               // Aurora PostgreSQL in a global database
-	MultiAZPG                    // RDS Multi-AZ DB cluster
-	RDSPG                        // RDS single instance
-	PG                           // community PostgreSQL
-)
-
-// InstanceStatus is one instance as a status function of the cluster reports it.
-type InstanceStatus struct {
-	ID         string // instance identifier
-	Region     string // AWS region, for the global database functions
-	Endpoint   string // DNS name, for show_topology
-	Port       int    // for show_topology
-	Writer     bool
-	CPU        float64   // percent
-	LagMillis  float64   // replica lag, milliseconds
-	LastUpdate time.Time // zero: NULL
-	ResourceID string    // DBI resource id, for show_topology; empty: ID
-}
 
 // Auth is how a server checks a login.
 type Auth int
@@ -67,14 +32,14 @@ const (
 
 // Config says how a Server behaves. Store and Host are required.
 type Config struct {
-	Store *Store
-	Host  Host
+	Store *sqlengine.Store
+	Host  sqlengine.Host
 
 	Auth  Auth
 	Users map[string]string // user to password, for SCRAM and Cleartext
 	// VerifyPassword replaces Users for Cleartext.
 	VerifyPassword func(user, password string) bool
-	// Login, if set, sees each authenticated user and may refuse with a *Error (any other error becomes
+	// Login, if set, sees each authenticated user and may refuse with a *sqlengine.Error (any other error becomes
 	// SQLSTATE 28000).
 	Login func(user string) error
 

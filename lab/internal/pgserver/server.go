@@ -5,11 +5,14 @@ import (
 	"crypto/subtle"
 	"net"
 	"sync"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // Server serves the sessions of one instance. All methods are safe for concurrent use.
 type Server struct {
 	config  Config
+	dialect *sqlengine.Dialect
 	secrets secrets
 
 	mu          sync.Mutex
@@ -20,7 +23,7 @@ type Server struct {
 
 // New makes a server. It starts nothing; give it connections with ServeConn.
 func New(config Config) *Server {
-	s := &Server{config: config, sessions: map[uint32]*session{}, connecting: map[net.Conn]struct{}{}}
+	s := &Server{config: config, dialect: sqlengine.PostgreSQL(), sessions: map[uint32]*session{}, connecting: map[net.Conn]struct{}{}}
 	_, _ = rand.Read(s.secrets.salt[:]) // never fails
 	return s
 }
@@ -60,7 +63,6 @@ const firstPID = 1000
 
 // register makes a session visible to cancel requests, notifications and Terminate.
 func (s *Server) register(session *session) {
-	session.pid = uint32(firstPID + session.number)
 	_, _ = rand.Read(session.secret[:]) // never fails
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +107,7 @@ func (s *Server) terminate(pid uint32) bool {
 }
 
 // terminated is the message of a session that is ended from outside.
-func terminated(code string) *Error {
+func terminated(code string) *sqlengine.Error {
 	message := "terminating connection due to administrator command"
 	switch code {
 	case "57P02":
@@ -113,7 +115,7 @@ func terminated(code string) *Error {
 	case "57P05":
 		message = "terminating connection due to idle-session timeout"
 	}
-	return &Error{Severity: "FATAL", Code: code, Message: message}
+	return &sqlengine.Error{Severity: "FATAL", Code: code, Message: message}
 }
 
 // Terminate ends every session as a planned restart does: FATAL with the given SQLSTATE ("57P01"), then

@@ -11,7 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/awsdb/awsdb/lab/internal/pgserver/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
 )
 
 // session is one connection. Its goroutine is the one that called Server.ServeConn; only the fields marked so are
@@ -32,25 +33,20 @@ type session struct {
 	ctx  context.Context         // done when the connection or the session ends
 	stop context.CancelCauseFunc // from any goroutine
 
-	initial      map[string]string // settings as of the login
-	settings     map[string]string // as changed since
-	reported     []string          // values of reportedSettings as the client knows them
+	engine       *sqlengine.Session // once logged in
+	reported     []string           // values of reportedSettings as the client knows them
 	reportedOnce bool
+	skip         bool // until Sync
 
-	tx      *transaction // open, of a block or for one statement
-	inBlock bool         // after BEGIN
-	failed  bool         // the block has failed
-	skip    bool         // until Sync
-
-	statements map[string]*prepared
+	statements map[string]*sqlengine.Prepared
 	portals    map[string]*portal
 
 	wake     chan struct{} // a notification has come
 	cancelMu sync.Mutex
 	cancel   context.CancelCauseFunc // of the running statement; guarded by cancelMu
 	inboxMu  sync.Mutex
-	channels map[string]bool // guarded by inboxMu
-	inbox    []notification  // guarded by inboxMu
+	channels map[string]bool          // guarded by inboxMu
+	inbox    []sqlengine.Notification // guarded by inboxMu
 }
 
 // errOver ends a session about which there is nothing more to say to the client.
@@ -62,8 +58,8 @@ var errGone = errors.New("client connection gone")
 func newSession(server *Server, raw, wire net.Conn, number uint64) *session {
 	s := &session{
 		server: server, raw: raw, wire: wire, number: number, types: pgtype.NewMap(),
-		reported: make([]string, len(reportedSettings)), initial: map[string]string{}, settings: map[string]string{},
-		statements: map[string]*prepared{}, portals: map[string]*portal{},
+		pid: uint32(firstPID + number), reported: make([]string, len(reportedSettings)),
+		statements: map[string]*sqlengine.Prepared{}, portals: map[string]*portal{},
 		wake: make(chan struct{}, 1), channels: map[string]bool{},
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
@@ -74,26 +70,24 @@ func newSession(server *Server, raw, wire net.Conn, number uint64) *session {
 
 // close ends what the session has started, after its connection is closed.
 func (s *session) close() {
-	s.rollback()
+	if s.engine != nil {
+		s.engine.Rollback()
+	}
 	s.server.unregister(s)
 	s.stop(errOver)
 	_ = s.raw.Close() // not through TLS, whose farewell could block
 	<-s.intake.done
 }
 
-func (s *session) host() Host { return s.server.config.Host }
-
-func (s *session) flavor() Flavor { return s.host().Flavor() }
-
 // end ends the session with a message, from any goroutine.
-func (s *session) end(reason *Error) { s.stop(reason) }
+func (s *session) end(reason *sqlengine.Error) { s.stop(reason) }
 
 // cancelStatement ends the running statement, if any, from any goroutine.
 func (s *session) cancelStatement() {
 	s.cancelMu.Lock()
 	defer s.cancelMu.Unlock()
 	if s.cancel != nil {
-		s.cancel(errorf("57014", "canceling statement due to user request"))
+		s.cancel(sqlengine.Errorf("57014", "canceling statement due to user request"))
 	}
 }
 
@@ -101,9 +95,9 @@ func (s *session) cancelStatement() {
 func (s *session) statementContext() (ctx context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	release := func() {}
-	if value, _ := s.setting("statement_timeout"); value != "0" {
-		if limit, ok := milliseconds(value); ok && limit > 0 {
-			ctx, release = context.WithTimeoutCause(ctx, limit, errorf("57014", "canceling statement due to statement timeout"))
+	if value, _ := s.engine.Setting("statement_timeout"); value != "0" {
+		if limit, ok := sqlengine.Milliseconds(value); ok && limit > 0 {
+			ctx, release = context.WithTimeoutCause(ctx, limit, sqlengine.Errorf("57014", "canceling statement due to statement timeout"))
 		}
 	}
 	s.cancelMu.Lock()
@@ -145,7 +139,7 @@ func (s *session) Read(p []byte) (int, error) {
 
 // sayGoodbye tells the client why its session ends; nil when it ends because the client has gone.
 func (s *session) sayGoodbye() error {
-	var reason *Error
+	var reason *sqlengine.Error
 	if !errors.As(context.Cause(s.ctx), &reason) {
 		return nil
 	}
@@ -155,9 +149,9 @@ func (s *session) sayGoodbye() error {
 
 // fatal sends an error that ends the session.
 func (s *session) fatal(err error) {
-	failure := *asError(err)
+	failure := *sqlengine.AsError(err)
 	failure.Severity = "FATAL"
-	s.backend.Send(failure.response())
+	s.backend.Send(errorResponse(&failure))
 	_ = s.backend.Flush() // the connection is closed next
 }
 
@@ -209,7 +203,7 @@ func isReport(err error) bool { return !errors.Is(err, errOver) && !errors.Is(er
 
 // report sends the error of a statement, and fails or rolls back its transaction. The error it returns ends the session.
 func (s *session) report(err error) error {
-	var failure *Error
+	var failure *sqlengine.Error
 	if s.ctx.Err() != nil && errors.As(context.Cause(s.ctx), &failure) { // the session ends, not only the statement
 		s.fatal(failure)
 		return errOver
@@ -217,13 +211,9 @@ func (s *session) report(err error) error {
 	if errors.Is(err, errGone) {
 		return errOver
 	}
-	failure = asError(err)
-	if s.inBlock {
-		s.failed = true
-	} else {
-		s.rollback()
-	}
-	s.backend.Send(failure.response())
+	failure = sqlengine.AsError(err)
+	s.engine.Fail()
+	s.backend.Send(errorResponse(failure))
 	if failure.Severity == "FATAL" || failure.Severity == "PANIC" {
 		_ = s.backend.Flush() // the connection is closed next
 		return errOver
@@ -237,9 +227,9 @@ func (s *session) ready() error {
 	s.sendNotifications()
 	status := byte('I')
 	switch {
-	case s.failed:
+	case s.engine.Failed():
 		status = 'E'
-	case s.inBlock:
+	case s.engine.InBlock():
 		status = 'T'
 	}
 	s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: status})
@@ -253,19 +243,19 @@ func (s *session) warn(code, message string) {
 
 // fated lets Config.Statement decide about a statement and runs it accordingly. With cut, the caller sends as many rows as
 // fate says, and drops the connection.
-func (s *session) fated(p *prepared, args []any) (r *result, fate Fate, err error) {
+func (s *session) fated(p *sqlengine.Prepared, args []any) (r *result, fate Fate, err error) {
 	ctx, done := s.statementContext()
 	defer done()
 	if s.server.config.Statement != nil {
 		shown := make([]any, len(args))
 		for i, v := range args {
-			shown[i] = exported(v)
+			shown[i] = sqlengine.Plain(v)
 		}
 		fate = s.server.config.Statement(Statement{
-			Conn: s.number, User: s.user, SQL: p.sql, Args: shown, InTx: s.inBlock, Writable: s.host().Writable(), At: time.Now(),
+			Conn: s.number, User: s.user, SQL: p.SQL(), Args: shown, InTx: s.engine.InBlock(), Writable: s.server.config.Host.Writable(), At: time.Now(),
 		})
 	}
-	if err := sleep(ctx, fate.delay); err != nil {
+	if err := sqlengine.Sleep(ctx, fate.delay); err != nil {
 		return nil, fate, err
 	}
 	switch fate.action {
@@ -281,11 +271,11 @@ func (s *session) fated(p *prepared, args []any) (r *result, fate Fate, err erro
 	if fate.action == run {
 		return r, fate, err
 	}
-	if !s.inBlock { // its outcome is settled before anything else happens
+	if !s.engine.InBlock() { // its outcome is settled before anything else happens
 		if err != nil {
-			s.rollback()
+			s.engine.Rollback()
 		} else {
-			err = s.commit()
+			err = s.engine.Commit()
 		}
 	}
 	switch {
@@ -300,37 +290,21 @@ func (s *session) fated(p *prepared, args []any) (r *result, fate Fate, err erro
 
 func (f Fate) failure() error {
 	if f.err == nil {
-		return errorf("XX000", "the statement was made to fail")
+		return sqlengine.Errorf("XX000", "the statement was made to fail")
 	}
 	return f.err
 }
 
 // run executes a statement in the transaction it belongs to.
-func (s *session) run(ctx context.Context, p *prepared, args []any) (r *result, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			r, err = nil, errorf("XX000", "internal error: %v", v)
-		}
-	}()
-	if s.failed && !endsBlock(p.stmt) {
-		return nil, abortedError()
-	}
-	if r, handled, err := s.block(p.stmt); handled {
-		return r, err
-	}
-	tx := s.begin()
-	if p, err = s.refresh(p); err != nil {
+func (s *session) run(ctx context.Context, p *sqlengine.Prepared, args []any) (*result, error) {
+	r, err := s.engine.Run(ctx, p, args)
+	if err != nil {
 		return nil, err
 	}
-	return s.execute(&execution{ctx: ctx, session: s, tx: tx, args: args}, p)
-}
-
-func endsBlock(stmt syntax.Stmt) bool {
-	switch stmt.(type) {
-	case syntax.Commit, syntax.Rollback, syntax.RollbackTo:
-		return true
+	if stmt, ok := p.Stmt().(*syntax.Copy); ok && !stmt.From {
+		return s.copyOut(stmt, r)
 	}
-	return false
+	return &result{Result: *r}, nil
 }
 
 // drop breaks the connection as a crash does: with a reset, if the connection has such a thing.
@@ -353,20 +327,7 @@ func (s *session) hang() error {
 	return errOver
 }
 
-// asError makes any error one for the client.
-func asError(err error) *Error {
-	var failure *Error
-	if errors.As(err, &failure) {
-		return failure
-	}
-	var bad *syntax.Error
-	if errors.As(err, &bad) {
-		return &Error{Code: bad.Code, Message: bad.Message}
-	}
-	return errorf("XX000", "%v", err)
-}
-
-func (e *Error) response() *pgproto3.ErrorResponse {
+func errorResponse(e *sqlengine.Error) *pgproto3.ErrorResponse {
 	severity := e.Severity
 	if severity == "" {
 		severity = "ERROR"
@@ -383,22 +344,7 @@ func parse(sql string) ([]syntax.Parsed, error) {
 	var bad *syntax.Error
 	if errors.As(err, &bad) {
 		at := min(max(bad.Position, 0), len(sql))
-		return nil, &Error{Code: bad.Code, Message: bad.Message, Position: utf8.RuneCountInString(sql[:at]) + 1}
+		return nil, &sqlengine.Error{Code: bad.Code, Message: bad.Message, Position: utf8.RuneCountInString(sql[:at]) + 1}
 	}
 	return statements, err
-}
-
-func (s *session) localAddress() string {
-	host, _, err := net.SplitHostPort(s.raw.LocalAddr().String())
-	if err != nil {
-		return "127.0.0.1"
-	}
-	return host
-}
-
-func (s *session) localPort() int64 {
-	if addr, ok := s.raw.LocalAddr().(*net.TCPAddr); ok {
-		return int64(addr.Port)
-	}
-	return 5432
 }

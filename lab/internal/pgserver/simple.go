@@ -3,7 +3,8 @@ package pgserver
 import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/awsdb/awsdb/lab/internal/pgserver/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
 )
 
 // simpleQuery runs a string of statements. Outside of a transaction block they are one transaction.
@@ -41,45 +42,36 @@ func (s *session) simpleStatements(statements []syntax.Parsed) error {
 
 // simpleStatement runs one statement. The last one commits before it is answered.
 func (s *session) simpleStatement(parsed syntax.Parsed, last bool) error {
-	p := &prepared{sql: parsed.SQL, stmt: parsed.Stmt, schema: -1}
-	compiled := false
-	if !s.failed { // or else it is refused anyway
-		next, err := s.compileSafely(parsed, nil)
-		if err == nil && len(next.params) > 0 {
-			err = errorf("42P02", "there is no parameter $1")
-		}
-		if err != nil {
-			p.broken = err
-		} else {
-			p, compiled = next, true
-		}
+	p, err := s.prepare(parsed, nil)
+	if err == nil && len(p.Params()) > 0 {
+		err = sqlengine.Errorf("42P02", "there is no parameter $1")
+	}
+	if err != nil { // the statement is received nevertheless
+		p = sqlengine.Failing(parsed, err)
 	}
 	r, fate, err := s.fated(p, nil)
 	if err != nil {
 		return err
 	}
-	if !compiled {
-		p.fields = r.fields
-	}
-	if last && !s.inBlock {
-		if err := s.commit(); err != nil {
+	if last && !s.engine.InBlock() {
+		if err := s.engine.Commit(); err != nil {
 			return err
 		}
 	}
-	if r.fields != nil {
-		s.backend.Send(rowDescription(r.fields, nil))
+	if r.Fields != nil {
+		s.backend.Send(rowDescription(r.Fields, nil))
 	}
 	return s.answer(r, fate, nil)
 }
 
 // answer sends rows and tag, or fewer rows and no tag if that is the statement's fate.
 func (s *session) answer(r *result, fate Fate, formats []int16) error {
-	rows := r.rows
+	rows := r.Rows
 	if fate.action == cutAfterRows {
 		rows = rows[:min(fate.rows, len(rows))]
 	}
 	for _, row := range rows {
-		message, err := s.dataRow(r.fields, row, formats)
+		message, err := s.dataRow(r.Fields, row, formats)
 		if err != nil {
 			return err
 		}
@@ -93,6 +85,6 @@ func (s *session) answer(r *result, fate Fate, formats []int16) error {
 		s.drop()
 		return errOver
 	}
-	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(r.tag)})
+	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(r.tag())})
 	return nil
 }

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // startup answers what comes before the startup message and gives the connection to go on with, under TLS if that was
@@ -71,30 +75,77 @@ func (s *session) admit(parameters map[string]string) error {
 	config := s.server.config
 	s.user, s.database = parameters["user"], parameters["database"]
 	if s.user == "" {
-		return errorf("28000", "no PostgreSQL user name specified in startup packet")
+		return sqlengine.Errorf("28000", "no PostgreSQL user name specified in startup packet")
 	}
 	if s.database == "" {
 		s.database = s.user
 	}
 	if _, encrypted := s.wire.(*tls.Conn); config.RequireTLS && !encrypted {
-		return errorf("28000", "no pg_hba.conf entry for user \"%s\", database \"%s\", no encryption", s.user, s.database)
+		return sqlengine.Errorf("28000", "no pg_hba.conf entry for user \"%s\", database \"%s\", no encryption", s.user, s.database)
 	}
 	if err := s.authenticate(); err != nil {
 		return err
 	}
 	if config.Login != nil {
 		if err := config.Login(s.user); err != nil {
-			var refusal *Error
+			var refusal *sqlengine.Error
 			if errors.As(err, &refusal) {
 				return refusal
 			}
-			return errorf("28000", "%v", err)
+			return sqlengine.Errorf("28000", "%v", err)
 		}
 	}
 	if config.Database != "" && s.database != config.Database {
-		return errorf("3D000", "database \"%s\" does not exist", s.database)
+		return sqlengine.Errorf("3D000", "database \"%s\" does not exist", s.database)
 	}
+	s.open()
 	return s.startupSettings(parameters)
+}
+
+// startupSettings takes the settings a client asked for at login.
+func (s *session) startupSettings(parameters map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		switch name {
+		case "user", "database", "replication":
+			continue
+		case "options":
+			if err := s.startupOptions(parameters[name]); err != nil {
+				return err
+			}
+			continue
+		}
+		if strings.HasPrefix(name, "_pq_.") {
+			continue
+		}
+		if err := s.engine.Set(name, parameters[name], sqlengine.AtLogin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startupOptions reads "-c name=value --name=value".
+func (s *session) startupOptions(options string) error {
+	fields := strings.Fields(options)
+	for i := 0; i < len(fields); i++ {
+		pair := fields[i]
+		switch {
+		case pair == "-c" && i+1 < len(fields):
+			i++
+			pair = fields[i]
+		case strings.HasPrefix(pair, "-c"):
+			pair = pair[2:]
+		case strings.HasPrefix(pair, "--"):
+			pair = strings.ReplaceAll(pair[2:], "-", "_")
+		default:
+			return sqlengine.Errorf("42601", "invalid command-line argument for server process: %s", pair)
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		if err := s.engine.Set(name, value, sqlengine.AtLogin); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // greet sends what follows a successful login.
@@ -106,10 +157,15 @@ func (s *session) greet() {
 	s.backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
 }
 
+// reportedSettings are told to the client at login and whenever they change.
+var reportedSettings = []string{"application_name", "client_encoding", "DateStyle", "default_transaction_read_only",
+	"in_hot_standby", "integer_datetimes", "IntervalStyle", "is_superuser", "server_encoding", "server_version",
+	"session_authorization", "standard_conforming_strings", "TimeZone"}
+
 // reportSettings tells the client the settings that it does not know yet.
 func (s *session) reportSettings() {
 	for i, name := range reportedSettings {
-		value, _ := s.setting(name)
+		value, _ := s.engine.Setting(name)
 		if !s.reportedOnce || s.reported[i] != value {
 			s.reported[i] = value
 			s.backend.Send(&pgproto3.ParameterStatus{Name: name, Value: value})

@@ -10,10 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 func TestTransactions(t *testing.T) {
-	store := NewStore()
+	store := sqlengine.NewStore()
 	in := start(t, Config{Store: store})
 	conn, other := in.connect(t, ""), in.connect(t, "")
 	mustExec(t, conn, "create table kv (k text primary key, v int)")
@@ -67,7 +69,7 @@ func TestTransactions(t *testing.T) {
 
 // TestImplicitTransactions: what comes before a Sync, or in one simple query, is one transaction.
 func TestImplicitTransactions(t *testing.T) {
-	store := NewStore()
+	store := sqlengine.NewStore()
 	conn := start(t, Config{Store: store}).connect(t, "")
 	mustExec(t, conn, "create table kv (k text primary key)")
 	batch := &pgx.Batch{}
@@ -139,7 +141,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestReader(t *testing.T) {
-	store := NewStore()
+	store := sqlengine.NewStore()
 	h := newHost("mydb-2", true)
 	conn := start(t, Config{Store: store, Host: h}).connect(t, "")
 	mustExec(t, conn, "create table kv (k text primary key)")
@@ -175,7 +177,7 @@ func TestReader(t *testing.T) {
 // TestLocks: a second writer waits for the first and then works on what that left.
 func TestLocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := NewStore()
+		store := sqlengine.NewStore()
 		in := start(t, Config{Store: store})
 		a, b := in.connect(t, ""), in.connect(t, "")
 		mustExec(t, a, "create table n (id int primary key, v int)")
@@ -248,7 +250,7 @@ func TestLocks(t *testing.T) {
 // TestStolenLock: the locks of a host that lost its role hold nobody up, and its transaction commits nothing.
 func TestStolenLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := NewStore()
+		store := sqlengine.NewStore()
 		oldHost, newHost := newHost("mydb-1", true), newHost("mydb-2", false)
 		before, after := start(t, Config{Store: store, Host: oldHost}).connect(t, ""), start(t, Config{Store: store, Host: newHost}).connect(t, "")
 		mustExec(t, before, "create table n (id int primary key, v int)")
@@ -270,7 +272,7 @@ func TestStolenLock(t *testing.T) {
 }
 
 func TestConcurrentIncrements(t *testing.T) {
-	store := NewStore()
+	store := sqlengine.NewStore()
 	in := start(t, Config{Store: store})
 	mustExec(t, in.connect(t, ""), "create table n (id int primary key, v int)")
 	var wg sync.WaitGroup
