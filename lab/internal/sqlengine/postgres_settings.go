@@ -151,7 +151,8 @@ func (p postgresSettings) Set(s *Session, name, value string, scope Scope) error
 	if scope != AtLogin {
 		switch name {
 		case "transaction_read_only":
-			tx, before := s.tx, s.tx.readOnly
+			tx := s.begin()
+			before := tx.readOnly
 			tx.readOnly = value == "on"
 			tx.undo = append(tx.undo, func() { tx.readOnly = before })
 			return nil

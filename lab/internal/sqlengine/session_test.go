@@ -185,6 +185,10 @@ func TestTransactionMethods(t *testing.T) {
 		t.Error("not read-only")
 	}
 	c.Rollback()
+	if err := c.Set("transaction_read_only", "on", sqlengine.ForSession); err != nil || !c.ReadOnly() {
+		t.Errorf("%v, read-only %v", err, c.ReadOnly())
+	}
+	c.Rollback()
 
 	c.Begin(nil)
 	c.must(t, "insert into n values (1)")
