@@ -12,11 +12,12 @@ import (
 // comparison of our driver with the bare one. Its lists hold names, sorted; a
 // test with subtests is among them only when it is worse and none of them is.
 type comparison struct {
+	tests      int // that ran, without subtests
 	bare, ours results
-	reasons    map[string]string
+	reasons    map[string]string // Suite.Explained
 
-	passed     []string
-	skipped    []string // with both
+	passed     []string // with ours
+	skipped    []string // with both, or failed with the bare one
 	failedBoth []string
 	explained  []string // worse with ours, for a known reason
 	worse      []string // worse with ours
@@ -26,7 +27,7 @@ type comparison struct {
 
 func compare(bare, ours results, reasons map[string]string) *comparison {
 	c := &comparison{bare: bare, ours: ours, reasons: reasons}
-	c.sort()
+	c.classify()
 	return c
 }
 
@@ -40,7 +41,7 @@ func (c *comparison) improve(again results) {
 			}
 		}
 	}
-	c.sort()
+	c.classify()
 	for _, name := range before {
 		if !slices.Contains(c.worse, name) {
 			c.repeated = append(c.repeated, name)
@@ -48,42 +49,33 @@ func (c *comparison) improve(again results) {
 	}
 }
 
-func (c *comparison) sort() {
+// classify fills the lists.
+func (c *comparison) classify() {
 	c.passed, c.skipped, c.failedBoth, c.explained, c.worse, c.stale = nil, nil, nil, nil, nil, nil
-	names := make(map[string]bool) // to whether it has subtests
-	for _, ran := range []results{c.bare, c.ours} {
-		for name := range ran {
-			names[name] = names[name] || false
-			if above := parent(name); above != "" {
-				names[above] = true
-			}
-		}
-	}
-	below := make(map[string]bool)  // tests with a subtest that is worse
+	hasSubtests := c.names()
+	subtestWorse := make(map[string]bool)
 	needed := make(map[string]bool) // explanations
 	// From the end: subtests come before their test.
-	for _, name := range slices.Backward(slices.Sorted(maps.Keys(names))) {
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(hasSubtests))) {
 		bare, ours := c.bare[name].outcome, c.ours[name].outcome
 		reason := c.explanation(name)
 		needed[reason] = needed[reason] || ours != passed
+		list := &c.failedBoth
 		switch {
-		case ours < bare && below[name]:
+		case ours < bare && subtestWorse[name], ours >= bare && hasSubtests[name]:
+			continue // the subtests say it
+		case ours < bare && reason != "":
+			list = &c.explained
 		case ours < bare:
-			for above := parent(name); above != ""; above = parent(above) {
-				below[above] = true
-			}
-			if reason != "" {
-				c.explained = append(c.explained, name)
-			} else {
-				c.worse = append(c.worse, name)
-			}
-		case names[name]: // its subtests count
+			list = &c.worse
 		case ours == passed:
-			c.passed = append(c.passed, name)
+			list = &c.passed
 		case ours == skipped:
-			c.skipped = append(c.skipped, name)
-		default:
-			c.failedBoth = append(c.failedBoth, name)
+			list = &c.skipped
+		}
+		*list = append(*list, name)
+		for above := parent(name); above != "" && ours < bare; above = parent(above) {
+			subtestWorse[above] = true
 		}
 	}
 	for _, list := range [][]string{c.passed, c.skipped, c.failedBoth, c.explained, c.worse} {
@@ -94,6 +86,20 @@ func (c *comparison) sort() {
 			c.stale = append(c.stale, name)
 		}
 	}
+}
+
+// names returns every test and subtest, and whether it has subtests.
+func (c *comparison) names() map[string]bool {
+	hasSubtests := make(map[string]bool)
+	for _, ran := range []results{c.bare, c.ours} {
+		for name := range ran {
+			hasSubtests[name] = hasSubtests[name] || false // it may be known already
+			if above := parent(name); above != "" {
+				hasSubtests[above] = true
+			}
+		}
+	}
+	return hasSubtests
 }
 
 // explanation returns the name under which a reason for name is known.
@@ -121,8 +127,8 @@ func (c *comparison) write(w io.Writer, title string) {
 	for _, name := range c.skipped {
 		fmt.Fprintf(w, "  skipped: %s\n", name)
 	}
-	for _, name := range c.explained {
-		fmt.Fprintf(w, "  explained: %s: %s\n", name, c.reasons[c.explanation(name)])
+	for _, name := range slices.Sorted(maps.Keys(c.reasons)) {
+		fmt.Fprintf(w, "  explained: %s: %s\n", name, c.reasons[name])
 	}
 	for _, name := range c.repeated {
 		fmt.Fprintf(w, "  passed when run again: %s\n", name)

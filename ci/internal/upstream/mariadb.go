@@ -39,8 +39,8 @@ type mariadb struct {
 	dir    string
 	port   int
 	server *exec.Cmd
-	ended  chan error   // of the server; nil until it was started
-	log    bytes.Buffer // for whoever received from ended
+	log    bytes.Buffer  // of the server; complete once it has ended
+	ended  chan struct{} // closed when the server has; nil until it was started
 }
 
 // serveMariaDB starts a server for go-sql-driver's tests.
@@ -88,8 +88,11 @@ func (m *mariadb) start(ctx context.Context) error {
 	if err := m.server.Start(); err != nil {
 		return err
 	}
-	m.ended = make(chan error, 1)
-	go func() { m.ended <- m.server.Wait() }() // Close awaits it
+	m.ended = make(chan struct{})
+	go func() { // Close awaits it
+		defer close(m.ended)
+		_ = m.server.Wait() // ProcessState says it
+	}()
 	return m.await(ctx)
 }
 
@@ -107,9 +110,8 @@ func (m *mariadb) await(ctx context.Context) error {
 		}
 		select {
 		case <-retry.C:
-		case err := <-m.ended:
-			m.ended <- err
-			return fmt.Errorf("it ended: %w\n%s", err, m.log.String())
+		case <-m.ended:
+			return fmt.Errorf("it ended: %s\n%s", m.server.ProcessState, m.log.String())
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -124,7 +126,7 @@ func (m *mariadb) Close() error {
 		if errors.Is(err, os.ErrProcessDone) {
 			err = nil
 		}
-		<-m.ended // told by await already, or it did what we asked for
+		<-m.ended
 	}
 	return errors.Join(err, os.RemoveAll(m.dir))
 }

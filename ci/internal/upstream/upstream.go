@@ -102,20 +102,30 @@ func check(ctx context.Context, work *workspace.Workspace, suite Suite, w io.Wri
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	tests, all, err := connectingTests(b.packageDir(), suite.Edits)
+	compared, err := b.compare(ctx)
 	if err != nil {
 		return err
+	}
+	compared.write(w, fmt.Sprintf("%s: %s, %d tests that open a connection, and their subtests", suite.Driver, b.sources, compared.tests))
+	return compared.err()
+}
+
+// compare runs the tests with both drivers.
+func (b *bench) compare(ctx context.Context) (*comparison, error) {
+	tests, err := connectingTests(b.packageDir(), b.suite.Edits)
+	if err != nil {
+		return nil, err
 	}
 	bare, err := b.testBare(ctx, tests)
 	if err != nil {
-		return fmt.Errorf("the bare driver: %w", err)
+		return nil, fmt.Errorf("the bare driver: %w", err)
 	}
 	compared, err := b.testOurs(ctx, tests, bare)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	compared.write(w, fmt.Sprintf("%s: %s, the %d of %d tests that open a connection; with their subtests", suite.Driver, b.sources, len(tests), all))
-	return compared.err()
+	compared.tests = len(tests)
+	return compared, nil
 }
 
 func (b *bench) testBare(ctx context.Context, tests []string) (_ results, err error) {
