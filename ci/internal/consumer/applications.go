@@ -1,89 +1,167 @@
 package consumer
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 
 	"github.com/awsdb/awsdb/ci/internal/pack"
 	"github.com/awsdb/awsdb/ci/internal/workspace"
 )
 
-// Module paths that the applications require.
+// Module paths that the applications require, or must not hold.
 const (
-	core     = "github.com/awsdb/awsdb/core"
-	pgdriver = "github.com/awsdb/awsdb/pgdriver"
-	failover = "github.com/awsdb/awsdb/failover"
-	pgx      = "github.com/jackc/pgx/v5"
+	core        = "github.com/awsdb/awsdb/core"
+	pgdriver    = "github.com/awsdb/awsdb/pgdriver"
+	mysqldriver = "github.com/awsdb/awsdb/mysqldriver"
+	failover    = "github.com/awsdb/awsdb/failover"
+	pgx         = "github.com/jackc/pgx/v5"
+	goSQLDriver = "github.com/go-sql-driver/mysql"
 )
 
-var (
-	//go:embed testdata/bare/main.go
-	bareSource string
-	//go:embed testdata/driver/main.go
-	driverSource string
-	//go:embed testdata/following/main.go
-	followingSource string
-)
+// sources are the files that the applications are put together from: main.go,
+// one that says what to do with a database, and one for each driver.
+//
+//go:embed testdata/*.go
+var sources embed.FS
 
 // Application is a program to build from the packed modules.
 type Application struct {
 	// Name says what is special about it, in a few words.
 	Name string
-	// Source is the text of its main.go.
-	Source string
+	// Files are the texts of its Go files, by name.
+	Files map[string]string
 	// Requires maps module paths to the versions in its go.mod. The build must
 	// end up with exactly these.
 	Requires map[string]string
-	// Baseline makes its size the one that the others are compared with. It
-	// comes first.
-	Baseline bool
+	// Excludes are the paths of modules that it must hold nothing of, besides the
+	// AWS SDK.
+	Excludes []string
+	// Baseline is the name of an earlier application that its size is compared
+	// with; "" for none.
+	Baseline string
 }
 
-// Applications returns what users of the workspace's modules may build: with
-// and without plugins, and with modules of different ages.
+// Applications returns what users of the workspace's modules may build: for
+// PostgreSQL, for MySQL and for both, with and without plugins, and with modules
+// of different ages.
 func Applications(work *workspace.Workspace) ([]Application, error) {
-	older := make(map[string]string)
-	newer := make(map[string]string)
-	for _, path := range []string{core, pgdriver, failover} {
-		module, ok := work.Module(path)
-		if !ok {
-			return nil, fmt.Errorf("the workspace has no module %s", path)
-		}
-		next, err := pack.NextPatch(module.Version)
-		if err != nil {
-			return nil, err
-		}
-		older[path], newer[path] = module.Version, next
-	}
-	pgxVersion, err := pgxVersion(work)
+	v, err := readVersions(work)
 	if err != nil {
 		return nil, err
 	}
-	following := func(name, newerPath string) Application {
-		requires := map[string]string{core: older[core], pgdriver: older[pgdriver], failover: older[failover]}
-		if newerPath != "" {
-			requires[newerPath] = newer[newerPath]
-		}
-		return Application{Name: name, Source: followingSource, Requires: requires}
-	}
+	postgresql := family{v, "bare pgx", []string{"pgx"}, []string{"pgdriver"}, []string{goSQLDriver, mysqldriver}}
+	mysql := family{v, "go-sql-driver, log, certificates", []string{"gosqldriver", "standard"}, []string{"mysqldriver"}, []string{pgx, pgdriver}}
+	both := family{v, "both, log, certificates", []string{"pgx", "gosqldriver", "standard"}, []string{"pgdriver", "mysqldriver"}, nil}
+	// log/slog and the reading of certificates are three quarters of a megabyte of
+	// the standard library, which programs of some size have and go-sql-driver
+	// alone has not. They are not counted as ours, but shown.
+	bareMySQL := family{v, "bare go-sql-driver", []string{"gosqldriver"}, nil, mysql.excludes}.bare()
+	loggingMySQL := mysql.bare()
+	loggingMySQL.Baseline = bareMySQL.Name
 	return []Application{
-		{Name: "bare pgx", Source: bareSource, Requires: map[string]string{pgx: pgxVersion}, Baseline: true},
-		{Name: "pgdriver", Source: driverSource, Requires: map[string]string{core: older[core], pgdriver: older[pgdriver]}},
-		following("pgdriver and failover", ""),
-		following("newer failover, older core", failover),
-		following("newer core, older failover", core),
-		following("newer pgdriver, older core", pgdriver),
+		postgresql.bare(),
+		postgresql.driver("pgdriver"),
+		postgresql.following("pgdriver and failover", ""),
+		postgresql.following("newer failover, older core", failover),
+		postgresql.following("newer core, older failover", core),
+		postgresql.following("newer pgdriver, older core", pgdriver),
+		bareMySQL,
+		loggingMySQL,
+		mysql.driver("mysqldriver"),
+		mysql.following("mysqldriver and failover", ""),
+		mysql.following("mysqldriver, newer failover", failover),
+		mysql.following("mysqldriver, newer core", core),
+		mysql.following("newer mysqldriver, older core", mysqldriver),
+		both.bare(),
+		both.following("both drivers and failover", ""),
+		both.following("newer mysqldriver, older pgdriver", mysqldriver),
 	}, nil
 }
 
-// pgxVersion returns the version of pgx that pgdriver asks for, so that sizes
-// are compared like with like.
-func pgxVersion(work *workspace.Workspace) (string, error) {
-	driver, _ := work.Module(pgdriver)
-	for _, requirement := range driver.File.Require {
-		if requirement.Mod.Path == pgx {
-			return requirement.Mod.Version, nil
+// modules are those that each of the files testdata/*.go needs.
+var modules = map[string][]string{
+	"driver":      {core},
+	"following":   {core, failover},
+	"pgx":         {pgx},
+	"gosqldriver": {goSQLDriver},
+	"pgdriver":    {pgdriver},
+	"mysqldriver": {mysqldriver},
+}
+
+// family is the applications of the same databases.
+type family struct {
+	versions
+	baseline string // the name of the one without awsdb
+	drivers  []string
+	wrappers []string // of ours
+	excludes []string
+}
+
+func (f family) bare() Application {
+	return f.application(f.baseline, "", append([]string{"bare"}, f.drivers...))
+}
+
+func (f family) driver(name string) Application {
+	return f.application(name, "", append([]string{"config", "driver"}, f.wrappers...))
+}
+
+// following has the failover plugin, and newer is the module that has a version
+// more than the rest.
+func (f family) following(name, newer string) Application {
+	return f.application(name, newer, append([]string{"config", "following"}, f.wrappers...))
+}
+
+func (f family) application(name, newer string, parts []string) Application {
+	a := Application{
+		Name: name, Files: map[string]string{}, Requires: map[string]string{}, Excludes: f.excludes,
+	}
+	if name != f.baseline {
+		a.Baseline = f.baseline
+	}
+	for _, part := range append(parts, "main") {
+		text, err := sources.ReadFile("testdata/" + part + ".go")
+		if err != nil {
+			panic(err) // it is in this program
+		}
+		a.Files[part+".go"] = string(text)
+		for _, path := range modules[part] {
+			a.Requires[path] = f.older[path]
 		}
 	}
-	return "", fmt.Errorf("%s does not require %s", pgdriver, pgx)
+	if newer != "" {
+		a.Requires[newer] = f.newer[newer]
+	}
+	return a
+}
+
+// versions are those of modules, by path.
+type versions struct{ older, newer map[string]string }
+
+// readVersions returns those of the workspace's modules, and of the drivers
+// those that they ask for, so that sizes are compared like with like.
+func readVersions(work *workspace.Workspace) (versions, error) {
+	v := versions{map[string]string{}, map[string]string{}}
+	for _, path := range []string{core, pgdriver, mysqldriver, failover} {
+		module, ok := work.Module(path)
+		if !ok {
+			return v, fmt.Errorf("the workspace has no module %s", path)
+		}
+		next, err := pack.NextPatch(module.Version)
+		if err != nil {
+			return v, err
+		}
+		v.older[path], v.newer[path] = module.Version, next
+	}
+	for wrapper, driver := range map[string]string{pgdriver: pgx, mysqldriver: goSQLDriver} {
+		module, _ := work.Module(wrapper)
+		for _, requirement := range module.File.Require {
+			if requirement.Mod.Path == driver {
+				v.older[driver] = requirement.Mod.Version
+			}
+		}
+		if v.older[driver] == "" {
+			return v, fmt.Errorf("%s does not require %s", wrapper, driver)
+		}
+	}
+	return v, nil
 }

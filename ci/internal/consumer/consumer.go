@@ -21,11 +21,11 @@ import (
 )
 
 const (
-	// MaxGrowth is how many bytes larger than the baseline an application may be.
+	// MaxGrowth is how many bytes larger than its baseline an application may be.
 	MaxGrowth = 1_000_000
-	// forbidden is where the modules of the AWS SDK live. No application here
-	// imports a plugin that needs it.
-	forbidden = "github.com/aws/"
+	// sdk is where the modules of the AWS SDK live. No application here imports a
+	// plugin that needs it.
+	sdk = "github.com/aws/"
 	// runTimeout bounds how long an application may run. It is a guard against
 	// hanging, far above what one needs.
 	runTimeout = 2 * time.Minute
@@ -40,30 +40,41 @@ func Check(ctx context.Context, work *workspace.Workspace, applications []Applic
 	}
 	defer func() { err = errors.Join(err, box.Close()) }()
 	var failures error
-	var baseline int64
+	sizes := make(map[string]int64)
 	for i, application := range applications {
 		b := build{Sandbox: box, Application: application}
 		size, err := b.check(ctx, fmt.Sprintf("application%d", i))
-		if err != nil {
-			failures = errors.Join(failures, fmt.Errorf("%s: %w", application.Name, err))
-		}
-		if size == 0 {
-			continue
-		}
-		line := fmt.Sprintf("%-28s %6.2f MB", application.Name, megabytes(size))
-		if application.Baseline {
-			baseline = size
-		} else if baseline > 0 {
-			growth := size - baseline
-			line += fmt.Sprintf("  %+.2f MB", megabytes(growth))
-			if growth > MaxGrowth {
-				failures = errors.Join(failures, fmt.Errorf("%s: is %.2f MB larger than the baseline, %.2f MB are allowed",
-					application.Name, megabytes(growth), megabytes(MaxGrowth)))
+		sizes[application.Name] = size
+		line, tooLarge := compare(application, sizes)
+		for _, err := range []error{err, tooLarge} {
+			if err != nil {
+				failures = errors.Join(failures, fmt.Errorf("%s: %w", application.Name, err))
 			}
 		}
-		fmt.Fprintln(w, line)
+		if size > 0 {
+			fmt.Fprintln(w, line)
+		}
 	}
 	return failures
+}
+
+// compare returns the line about an application, and an error when it is too
+// large or there is nothing to compare it with. The size of what could not be
+// built is 0.
+func compare(application Application, sizes map[string]int64) (line string, err error) {
+	size, baseline := sizes[application.Name], sizes[application.Baseline]
+	line = fmt.Sprintf("%-33s %6.2f MB", application.Name, megabytes(size))
+	switch {
+	case size == 0 || application.Baseline == "":
+		return line, nil
+	case baseline == 0:
+		return line, fmt.Errorf("there is no %q to compare its size with", application.Baseline)
+	}
+	growth := size - baseline
+	if growth > MaxGrowth {
+		err = fmt.Errorf("is %.2f MB larger than %s, %.2f MB are allowed", megabytes(growth), application.Baseline, megabytes(MaxGrowth))
+	}
+	return line + fmt.Sprintf("  %+.2f MB", megabytes(growth)), err
 }
 
 func megabytes(size int64) float64 { return float64(size) / 1e6 }
@@ -104,12 +115,21 @@ func (b build) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{"main.go": []byte(b.Source), "go.mod": []byte(goMod), "go.sum": sums} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+	files := maps.Clone(b.Files)
+	files["go.mod"], files["go.sum"] = goMod, string(sums)
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// forbidden tells whether a module or package must not be in the application.
+func (b build) forbidden(path string) bool {
+	return strings.HasPrefix(path, sdk) || slices.ContainsFunc(b.Excludes, func(module string) bool {
+		return path == module || strings.HasPrefix(path, module+"/")
+	})
 }
 
 // checkVersions reads what `go version -m` prints.
@@ -122,7 +142,7 @@ func (b build) checkVersions(binary string) error {
 	var failures error
 	for _, dependency := range info.Deps {
 		linked[dependency.Path] = dependency.Version
-		if strings.HasPrefix(dependency.Path, forbidden) {
+		if b.forbidden(dependency.Path) {
 			failures = errors.Join(failures, fmt.Errorf("links %s %s", dependency.Path, dependency.Version))
 		}
 	}
@@ -143,7 +163,7 @@ func (b build) checkPackages(ctx context.Context, dir string) error {
 	}
 	var failures error
 	for _, path := range strings.Fields(listed) {
-		if strings.HasPrefix(path, forbidden) {
+		if b.forbidden(path) {
 			failures = errors.Join(failures, fmt.Errorf("imports %s", path))
 		}
 	}

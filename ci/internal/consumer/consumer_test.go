@@ -1,8 +1,10 @@
 package consumer_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +51,8 @@ func libraries(t *testing.T) *workspace.Workspace {
 	})
 }
 
+func program(text string) map[string]string { return map[string]string{"main.go": text} }
+
 func TestCheck(t *testing.T) {
 	const empty = "package main\n\nfunc main() {}\n"
 	tests := []struct {
@@ -60,41 +64,51 @@ func TestCheck(t *testing.T) {
 		{
 			name: "modules of different ages",
 			applications: []consumer.Application{
-				{Name: "bare", Source: "package main\n\nimport _ \"example.com/base\"\n\nfunc main() {}\n", Requires: map[string]string{"example.com/base": "v0.1.0"}, Baseline: true},
-				{Name: "newer plugin", Source: "package main\n\nimport _ \"example.com/plugin\"\n\nfunc main() {}\n", Requires: map[string]string{"example.com/base": "v0.1.0", "example.com/plugin": "v0.1.1"}},
-				{Name: "newer base", Source: "package main\n\nimport _ \"example.com/plugin\"\n\nfunc main() {}\n", Requires: map[string]string{"example.com/base": "v0.1.1", "example.com/plugin": "v0.1.0"}},
+				{Name: "bare", Files: program("package main\n\nimport _ \"example.com/base\"\n\nfunc main() {}\n"), Requires: map[string]string{"example.com/base": "v0.1.0"}},
+				{Name: "newer plugin", Files: program("package main\n\nimport _ \"example.com/plugin\"\n\nfunc main() {}\n"), Requires: map[string]string{"example.com/base": "v0.1.0", "example.com/plugin": "v0.1.1"}},
+				{Name: "newer base", Files: program("package main\n\nimport _ \"example.com/plugin\"\n\nfunc main() {}\n"), Requires: map[string]string{"example.com/base": "v0.1.1", "example.com/plugin": "v0.1.0"}},
 			},
 			lines: 3,
 		},
 		{
 			name: "the AWS SDK",
 			applications: []consumer.Application{
-				{Name: "a", Source: "package main\n\nimport _ \"github.com/aws/sdk\"\n\nfunc main() {}\n", Requires: map[string]string{"github.com/aws/sdk": "v0.1.0"}},
+				{Name: "a", Files: program("package main\n\nimport _ \"github.com/aws/sdk\"\n\nfunc main() {}\n"), Requires: map[string]string{"github.com/aws/sdk": "v0.1.0"}},
 			},
 			want:  []string{"a: links github.com/aws/sdk v0.1.0", "imports github.com/aws/sdk"},
 			lines: 1,
 		},
 		{
+			name: "a module that does not belong there",
+			applications: []consumer.Application{
+				{Name: "a", Files: program("package main\n\nimport _ \"example.com/plugin\"\n\nfunc main() {}\n"), Requires: map[string]string{"example.com/plugin": "v0.1.0"}, Excludes: []string{"example.com/base"}},
+				{Name: "another", Files: program("package main\n\nimport _ \"example.com/plugin\"\n\nfunc main() {}\n"), Requires: map[string]string{"example.com/plugin": "v0.1.0"}, Excludes: []string{"example.com/bas"}},
+			},
+			want:  []string{"a: links example.com/base v0.1.0\nimports example.com/base"},
+			lines: 2,
+		},
+		{
 			name:         "a module that is required but not linked",
-			applications: []consumer.Application{{Name: "a", Source: empty, Requires: map[string]string{"example.com/base": "v0.1.0"}}},
+			applications: []consumer.Application{{Name: "a", Files: program(empty), Requires: map[string]string{"example.com/base": "v0.1.0"}}},
 			want:         []string{`a: links example.com/base "", want v0.1.0`},
 			lines:        1,
 		},
 		{
 			name: "too large",
 			applications: []consumer.Application{
-				{Name: "bare", Source: empty, Baseline: true},
-				{Name: "a", Source: "package main\n\nimport \"example.com/base\"\n\nfunc main() { print(base.Large[:1]) }\n", Requires: map[string]string{"example.com/base": "v0.1.0"}},
+				{Name: "bare", Files: program(empty)},
+				{Name: "a", Files: program("package main\n\nimport \"example.com/base\"\n\nfunc main() { print(base.Large[:1]) }\n"), Requires: map[string]string{"example.com/base": "v0.1.0"}, Baseline: "bare"},
+				{Name: "b", Files: program(empty), Baseline: "bear"},
 			},
-			want:  []string{"a: is 1.", "1.00 MB are allowed"},
-			lines: 2,
+			want:  []string{"a: is 1.", "larger than bare, 1.00 MB are allowed", `b: there is no "bear" to compare its size with`},
+			lines: 3,
 		},
 		{
 			name: "one fails to run, one to build; the other is still examined",
 			applications: []consumer.Application{
-				{Name: "exits", Source: "package main\n\nimport \"os\"\n\nfunc main() {\n\tprintln(\"why\")\n\tos.Exit(3)\n}\n"},
-				{Name: "broken", Source: "package main\n"},
-				{Name: "fine", Source: empty},
+				{Name: "exits", Files: program("package main\n\nimport \"os\"\n\nfunc main() {\n\tprintln(\"why\")\n\tos.Exit(3)\n}\n")},
+				{Name: "broken", Files: program("package main\n")},
+				{Name: "fine", Files: program(empty)},
 			},
 			want:  []string{"exits: ./application", "exit status 3\nwhy", "broken: go build"},
 			lines: 2,
@@ -121,38 +135,53 @@ func TestCheck(t *testing.T) {
 }
 
 func TestApplications(t *testing.T) {
+	const prefix = "github.com/awsdb/awsdb/"
 	files := map[string]string{
-		"go.work":         "go 1.25.0\n\nuse (\n\t./core\n\t./pgdriver\n\t./failover\n)\n",
-		"core/go.mod":     "module github.com/awsdb/awsdb/core\n\ngo 1.25.0\n",
-		"pgdriver/go.mod": "module github.com/awsdb/awsdb/pgdriver\n\ngo 1.25.0\n\nrequire github.com/awsdb/awsdb/core v0.3.0\n\nrequire github.com/jackc/pgx/v5 v5.12.0\n",
-		"failover/go.mod": "module github.com/awsdb/awsdb/failover\n\ngo 1.25.0\n\nrequire github.com/awsdb/awsdb/core v0.2.0\n",
+		"go.work":            "go 1.25.0\n\nuse (\n\t./core\n\t./pgdriver\n\t./mysqldriver\n\t./failover\n)\n",
+		"core/go.mod":        "module " + prefix + "core\n\ngo 1.25.0\n",
+		"pgdriver/go.mod":    "module " + prefix + "pgdriver\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.3.0\n\nrequire github.com/jackc/pgx/v5 v5.12.0\n",
+		"mysqldriver/go.mod": "module " + prefix + "mysqldriver\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.3.0\n\nrequire github.com/go-sql-driver/mysql v1.10.1\n",
+		"failover/go.mod":    "module " + prefix + "failover\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.2.0\n",
 	}
 	applications, err := consumer.Applications(load(t, files))
 	if err != nil {
 		t.Fatal(err)
 	}
-	versions := make(map[string]string)
-	for _, application := range applications {
-		text := application.Requires["github.com/jackc/pgx/v5"]
-		for _, module := range []string{"core", "pgdriver", "failover"} {
-			text += " " + application.Requires["github.com/awsdb/awsdb/"+module]
+	described := make(map[string]string)
+	for _, a := range applications {
+		var parts []string
+		for _, path := range slices.Sorted(maps.Keys(a.Requires)) {
+			parts = append(parts, strings.TrimPrefix(path, prefix)+" "+a.Requires[path])
 		}
-		versions[application.Name] = strings.TrimSpace(text)
+		if a.Baseline != "" {
+			parts = append(parts, "than "+a.Baseline)
+		}
+		described[a.Name] = strings.Join(parts, ", ")
 	}
+	const pgx, mysql = "github.com/jackc/pgx/v5 v5.12.0", "github.com/go-sql-driver/mysql v1.10.1"
 	want := map[string]string{
-		"bare pgx":                   "v5.12.0",
-		"pgdriver":                   "v0.3.0 v0.1.0",
-		"pgdriver and failover":      "v0.3.0 v0.1.0 v0.1.0",
-		"newer failover, older core": "v0.3.0 v0.1.0 v0.1.1",
-		"newer core, older failover": "v0.3.1 v0.1.0 v0.1.0",
-		"newer pgdriver, older core": "v0.3.0 v0.1.1 v0.1.0",
+		"bare pgx":                          pgx,
+		"pgdriver":                          "core v0.3.0, pgdriver v0.1.0, than bare pgx",
+		"pgdriver and failover":             "core v0.3.0, failover v0.1.0, pgdriver v0.1.0, than bare pgx",
+		"newer failover, older core":        "core v0.3.0, failover v0.1.1, pgdriver v0.1.0, than bare pgx",
+		"newer core, older failover":        "core v0.3.1, failover v0.1.0, pgdriver v0.1.0, than bare pgx",
+		"newer pgdriver, older core":        "core v0.3.0, failover v0.1.0, pgdriver v0.1.1, than bare pgx",
+		"bare go-sql-driver":                mysql,
+		"go-sql-driver, log, certificates":  mysql + ", than bare go-sql-driver",
+		"mysqldriver":                       "core v0.3.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates",
+		"mysqldriver and failover":          "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates",
+		"mysqldriver, newer failover":       "core v0.3.0, failover v0.1.1, mysqldriver v0.1.0, than go-sql-driver, log, certificates",
+		"mysqldriver, newer core":           "core v0.3.1, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates",
+		"newer mysqldriver, older core":     "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, than go-sql-driver, log, certificates",
+		"both, log, certificates":           mysql + ", " + pgx,
+		"both drivers and failover":         "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, pgdriver v0.1.0, than both, log, certificates",
+		"newer mysqldriver, older pgdriver": "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, pgdriver v0.1.0, than both, log, certificates",
 	}
-	if diff := cmp.Diff(want, versions); diff != "" {
-		t.Errorf("core, pgdriver, failover (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, described); diff != "" {
+		t.Errorf("modules (-want +got):\n%s", diff)
 	}
 
-	delete(files, "failover/go.mod")
-	files["go.work"] = "go 1.25.0\n\nuse (\n\t./core\n\t./pgdriver\n)\n"
+	files["go.work"] = "go 1.25.0\n\nuse (\n\t./core\n\t./pgdriver\n\t./mysqldriver\n)\n"
 	if _, err := consumer.Applications(load(t, files)); err == nil {
 		t.Error("no error without failover")
 	}
