@@ -11,7 +11,7 @@ import (
 	"github.com/awsdb/awsdb/cmd/awsdb/internal/view"
 )
 
-const demoText = `Starts an Aurora-like PostgreSQL cluster inside this process (real wire protocol
+const demoText = `Starts an Aurora-like cluster inside this process (real wire protocol
 on 127.0.0.1, endpoint names as AWS gives them, DNS that lags), lets an ordinary
 *sql.DB use its cluster endpoint, and takes the writer away several times: by a
 crash, by a black hole without any sign, by a planned switchover. At the end it
@@ -35,6 +35,7 @@ func newDemo() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c, o, asJSON) },
 	}
+	c.Flags().StringVar((*string)(&o.Engine), "engine", string(demo.PostgreSQL), "kind of database: "+demo.EngineNames())
 	c.Flags().IntVar(&o.Instances, "instances", 3, fmt.Sprintf("instances of the cluster, %d to %d", demo.MinInstances, demo.MaxInstances))
 	c.Flags().IntVar(&o.Failovers, "failovers", 3, fmt.Sprintf("how often the writer is taken away, %d to %d", demo.MinFailovers, demo.MaxFailovers))
 	c.Flags().Uint64Var(&o.Seed, "seed", 0, "makes the random choices repeatable (default: another one each time)")

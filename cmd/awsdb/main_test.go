@@ -33,11 +33,12 @@ func TestCommandLine(t *testing.T) {
 		{nil, exitOK, []string{"Usage:", "demo"}, nil},
 		{[]string{"--help"}, exitOK, []string{"Usage:"}, nil},
 		{[]string{"--version"}, exitOK, []string{"awsdb version "}, nil},
-		{[]string{"demo", "--help"}, exitOK, []string{"--instances", "--failovers", "--seed", "--json", "2 to 15", "1 to 50"}, nil},
+		{[]string{"demo", "--help"}, exitOK, []string{"--engine", "postgresql", "--instances", "--failovers", "--seed", "--json", "2 to 15", "1 to 50"}, nil},
 		{[]string{"dmo"}, exitUsage, nil, []string{`unknown command "dmo"`, "see awsdb --help"}},
 		{[]string{"demo", "now"}, exitUsage, nil, []string{`"now"`, "see awsdb demo --help"}},
 		{[]string{"demo", "--fast"}, exitUsage, nil, []string{"--fast", "see awsdb demo --help"}},
 		{[]string{"demo", "--instances", "x"}, exitUsage, nil, []string{"--instances"}},
+		{[]string{"demo", "--engine", "Oracle"}, exitUsage, nil, []string{`engine "Oracle": write postgresql`}},
 		{[]string{"demo", "--seed", "-1"}, exitUsage, nil, []string{"--seed"}},
 		{[]string{"demo", "--instances", "1", "--failovers", "51"}, exitUsage, nil, []string{"1 instances: write 2 to 15", "51 failovers: write 1 to 50"}},
 	}
@@ -76,6 +77,7 @@ func TestDemoJSON(t *testing.T) {
 	}
 	var report struct {
 		OK, Interrupted bool
+		Engine          demo.Engine
 		Seed            uint64
 		Instances       int
 		Checks          []demo.Check
@@ -83,7 +85,7 @@ func TestDemoJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("not one JSON document: %v", err)
 	}
-	if !report.OK || !report.Interrupted || report.Seed != 3 || report.Instances != 2 || len(report.Checks) != 5 {
+	if !report.OK || !report.Interrupted || report.Engine != demo.PostgreSQL || report.Seed != 3 || report.Instances != 2 || len(report.Checks) != 5 {
 		t.Errorf("report %+v", report)
 	}
 }
@@ -111,7 +113,7 @@ func TestDemoPlain(t *testing.T) {
 		t.Fatalf("exit code %d, %s", code, &problems)
 	}
 	contains(t, "output", out.String(), []string{
-		"3 instances are up, mydb-1 is the writer", "topology known", "ok       no acknowledged write is lost", "Stopped early", "--seed 3",
+		"3 PostgreSQL instances are up, mydb-1 is the writer", "topology known", "ok       no acknowledged write is lost", "Stopped early", "--seed 3",
 	})
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("escape sequences without a terminal")

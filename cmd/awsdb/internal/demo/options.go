@@ -15,8 +15,10 @@ const (
 	MaxFailovers = 50
 )
 
-// Options say what to run. All but Schedule must be given.
+// Options say what to run. Instances and Failovers must be given.
 type Options struct {
+	// Engine is the kind of database. "": PostgreSQL.
+	Engine Engine
 	// Instances is the size of the cluster, the writer included: 2 to 15.
 	Instances int
 	// Failovers is how often the writer is taken away: 1 to 50.
@@ -31,9 +33,9 @@ type Options struct {
 	beforeCheck func(*Demo) error
 }
 
-// Validate names every mistake in one error.
-func (o Options) Validate() error {
-	var problems []error
+// validate names every mistake in one error.
+func (o Options) validate() error {
+	problems := []error{o.Engine.validate()}
 	if o.Instances < MinInstances || o.Instances > MaxInstances {
 		problems = append(problems, fmt.Errorf("%d instances: write %d to %d", o.Instances, MinInstances, MaxInstances))
 	}

@@ -97,6 +97,7 @@ type Check struct {
 type Report struct {
 	OK          bool       `json:"ok"` // all checks passed
 	Interrupted bool       `json:"interrupted"`
+	Engine      Engine     `json:"engine"`
 	Seed        uint64     `json:"seed"`
 	Instances   int        `json:"instances"`
 	Endpoint    string     `json:"endpoint"`

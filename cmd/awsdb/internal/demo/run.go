@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -9,12 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/awsdb/awsdb/core"
 	_ "github.com/awsdb/awsdb/failover" // the plugin that follows the cluster
 	"github.com/awsdb/awsdb/lab"
-	"github.com/awsdb/awsdb/pgdriver"
 )
 
 // Demo is one run. Snapshot and Events may be called at any time.
@@ -33,7 +31,8 @@ type Demo struct {
 
 // New prepares a run. The error names every mistake in the options.
 func New(o Options) (*Demo, error) {
-	if err := o.Validate(); err != nil {
+	o.Engine = cmp.Or(o.Engine, PostgreSQL)
+	if err := o.validate(); err != nil {
 		return nil, err
 	}
 	if o.Schedule == (Schedule{}) {
@@ -71,23 +70,15 @@ func (d *Demo) Run(ctx context.Context) (Report, error) {
 	return d.finish(book, ctx.Err() != nil)
 }
 
-// open starts the cluster and makes a pool for it. This is all that a program
-// has to do; only the dialer and the resolver would be the usual ones.
+// open starts the cluster and makes a pool for it.
 func (d *Demo) open() error {
-	cluster, err := lab.Start(lab.Options{Instances: d.options.Instances, Latency: d.options.Schedule.Latency})
+	cluster, err := lab.Start(lab.Options{
+		Flavor: d.options.Engine.flavor(), Instances: d.options.Instances, Latency: d.options.Schedule.Latency,
+	})
 	if err != nil {
 		return fmt.Errorf("start the cluster: %w", err)
 	}
-	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
-	if err != nil {
-		cluster.Close()
-		return fmt.Errorf("parse the cluster's own URL: %w", err)
-	}
-	connector, err := pgdriver.NewConnector(cfg,
-		pgdriver.WithDialer(cluster.DialContext),
-		pgdriver.WithResolver(cluster),
-		pgdriver.WithLogger(slog.New(poolLog{&d.journal})),
-	)
+	connector, err := d.options.Engine.connector(cluster, slog.New(poolLog{&d.journal}))
 	if err != nil {
 		cluster.Close()
 		return fmt.Errorf("make the connector: %w", err)
@@ -104,14 +95,14 @@ func (d *Demo) open() error {
 }
 
 func (d *Demo) prepare(ctx context.Context) error {
-	d.journal.log(FromCluster, fmt.Sprintf("%d instances are up, %s is the writer", d.options.Instances, d.cluster.Writer().ID()))
+	d.journal.log(FromCluster, fmt.Sprintf("%d %v instances are up, %s is the writer", d.options.Instances, d.options.Engine, d.cluster.Writer().ID()))
 	for _, statement := range []string{createPayments, createAccounts} {
 		if _, err := d.db.ExecContext(ctx, statement); err != nil {
 			return err
 		}
 	}
 	for id := range accounts {
-		if _, err := d.db.ExecContext(ctx, insertAccount, id+1, fmt.Sprintf("owner %d", id+1)); err != nil {
+		if _, err := d.db.ExecContext(ctx, d.options.Engine.statements().insertAccount, id+1, fmt.Sprintf("owner %d", id+1)); err != nil {
 			return err
 		}
 	}
@@ -126,7 +117,9 @@ func (d *Demo) play(ctx context.Context) ledger {
 	observers.Go(func() { d.watchTopology(background) })
 	observers.Go(func() { d.rates.sample(background, &d.tally) })
 
-	load := &workload{db: d.db, schedule: d.options.Schedule, journal: &d.journal, tally: &d.tally}
+	load := &workload{
+		db: d.db, statements: d.options.Engine.statements(), schedule: d.options.Schedule, journal: &d.journal, tally: &d.tally,
+	}
 	load.start(ctx)
 	d.journal.log(FromDemo, fmt.Sprintf("%d writers and %d readers begin to use one *sql.DB", d.options.Schedule.Writers, d.options.Schedule.Readers))
 	d.journal.enter("warming up")
@@ -217,11 +210,11 @@ func (d *Demo) finish(book ledger, interrupted bool) (Report, error) {
 	for _, i := range d.cluster.Instances() {
 		received = append(received, i.Statements()...)
 	}
-	found := verify(book, d.cluster.Rows("payments"), received)
+	found := verify(book, d.cluster.Rows("payments"), received, d.options.Engine.statements().insertPayment)
 	d.journal.log(FromDemo, "the pool is closed, the data are checked")
 	failovers, events := d.journal.results()
 	r := Report{
-		OK: true, Interrupted: interrupted, Seed: d.options.Seed, Instances: d.options.Instances,
+		OK: true, Interrupted: interrupted, Engine: d.options.Engine, Seed: d.options.Seed, Instances: d.options.Instances,
 		Endpoint: d.cluster.Endpoint(), Duration: Millis(d.journal.elapsed()),
 		Failovers: failovers, Counters: d.tally.counters(), Events: events,
 		Lost: len(found.lost), Doubled: len(found.doubled), Redelivered: len(found.redelivered),

@@ -95,7 +95,7 @@ func TestSpoiledData(t *testing.T) {
 			[]string{"no write is stored twice"},
 		},
 		{
-			"delivered twice", insertPayment, []any{"w1-000001", "w1-000001/1", 1},
+			"delivered twice", PostgreSQL.statements().insertPayment, []any{"w1-000001", "w1-000001/1", 1},
 			[]string{"no write is stored twice", deliveredOnce},
 		},
 	}
@@ -208,6 +208,7 @@ func TestValidate(t *testing.T) {
 		{Options{Instances: 1, Failovers: 1}, []string{"1 instances: write 2 to 15"}},
 		{Options{Instances: 16, Failovers: 51}, []string{"16 instances", "51 failovers: write 1 to 50"}},
 		{Options{Instances: 3, Failovers: -1}, []string{"-1 failovers"}},
+		{Options{Engine: "mssql", Instances: 3, Failovers: 0}, []string{`engine "mssql": write postgresql`, "0 failovers"}},
 	}
 	for _, test := range tests {
 		_, err := New(test.options)

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/awsdb/awsdb/core"
 )
 
@@ -65,9 +63,8 @@ func classOf(err error) string {
 			return class.name
 		}
 	}
-	var server *pgconn.PgError
-	if errors.As(err, &server) {
-		return "SQLSTATE " + server.Code
+	if said := serverError(err); said != "" {
+		return said
 	}
 	if errors.As(err, new(*core.Error)) {
 		return "connection lost"

@@ -19,8 +19,9 @@ type findings struct {
 }
 
 // verify compares what the application believes with the rows (id, attempt, …)
-// of the table and with the statements that all instances together received.
-func verify(l ledger, rows [][]any, received []lab.Statement) findings {
+// of the table and with the statements that all instances together received,
+// among which insert is the one that stores an attempt.
+func verify(l ledger, rows [][]any, received []lab.Statement, insert string) findings {
 	var f findings
 	stored := map[string]int{}
 	for _, row := range rows {
@@ -36,7 +37,7 @@ func verify(l ledger, rows [][]any, received []lab.Statement) findings {
 	}
 	times := map[string]int{}
 	for _, s := range received {
-		if s.SQL != insertPayment || len(s.Args) < 2 {
+		if s.SQL != insert || len(s.Args) < 2 {
 			continue
 		}
 		f.deliveries++
@@ -127,10 +128,7 @@ func libraryGoroutines() []string {
 		buffer = make([]byte, 2*len(buffer))
 	}
 	return slices.DeleteFunc(strings.Split(string(buffer), "\n\n"), func(stack string) bool {
-		for _, pkg := range []string{
-			"awsdb/awsdb/core.", "awsdb/awsdb/pgdriver.", "awsdb/awsdb/failover.",
-			"jackc/pgx/v5/pgconn.", "database/sql.",
-		} {
+		for _, pkg := range driverPackages() {
 			if strings.Contains(stack, pkg) {
 				return false
 			}

@@ -16,8 +16,10 @@ func with(n int, f findings) findings {
 
 func row(id string) []any { return []any{id, id + "/1", int64(1)} }
 
+const insert, look = "insert …", "select …"
+
 func sent(attempt string) lab.Statement {
-	return lab.Statement{SQL: insertPayment, Args: []any{"id", attempt, int64(1)}}
+	return lab.Statement{SQL: insert, Args: []any{"id", attempt, int64(1)}}
 }
 
 const deliveredOnce = "no statement was delivered twice"
@@ -35,7 +37,7 @@ func TestVerify(t *testing.T) {
 		{
 			"good", ledger{done: []string{"a", "b"}, unfinished: []string{"c", "d"}},
 			[][]any{row("a"), row("b"), row("c")},
-			[]lab.Statement{sent("a/1"), sent("a/2"), sent("b/1"), sent("c/1"), {SQL: selectPayment, Args: []any{"a"}}, {SQL: selectPayment, Args: []any{"a"}}},
+			[]lab.Statement{sent("a/1"), sent("a/2"), sent("b/1"), sent("c/1"), {SQL: look, Args: []any{"a"}}, {SQL: look, Args: []any{"a"}}},
 			with(4, findings{}), nil,
 		},
 		{"no record of a delivery", ledger{done: []string{"a"}}, [][]any{row("a")}, nil, findings{}, []string{deliveredOnce}},
@@ -50,7 +52,7 @@ func TestVerify(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := verify(test.book, test.rows, test.received)
+			got := verify(test.book, test.rows, test.received, insert)
 			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(findings{})); diff != "" {
 				t.Error(diff)
 			}

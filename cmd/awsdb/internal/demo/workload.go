@@ -12,27 +12,17 @@ import (
 	"github.com/awsdb/awsdb/core"
 )
 
-// The statements. payments has no key on purpose: a unique one would hide it if
-// something were stored twice.
-const (
-	createPayments = `create table payments (id text not null, attempt text not null, amount int not null)`
-	createAccounts = `create table accounts (id int primary key, owner text not null)`
-	insertAccount  = `insert into accounts (id, owner) values ($1, $2)`
-	insertPayment  = `insert into payments (id, attempt, amount) values ($1, $2, $3)`
-	selectPayment  = `select count(*) from payments where id = $1`
-	selectAccount  = `select owner from accounts where id = $1`
-)
-
 // accounts is how many rows the readers have to choose from.
 const accounts = 20
 
 // workload is an application: it writes payments and reads accounts, and deals
 // with errors as the documentation of core says.
 type workload struct {
-	db       *sql.DB
-	schedule Schedule
-	journal  *journal
-	tally    *tally
+	db         *sql.DB
+	statements statements
+	schedule   Schedule
+	journal    *journal
+	tally      *tally
 
 	stop chan struct{} // closed: finish what is in hand
 	wg   sync.WaitGroup
@@ -150,7 +140,7 @@ func (w *workload) send(ctx context.Context, p *payment) error {
 	ctx, cancel := context.WithTimeout(ctx, w.schedule.CallTimeout)
 	defer cancel()
 	if !p.inTx {
-		_, err := w.db.ExecContext(ctx, insertPayment, p.args()...)
+		_, err := w.db.ExecContext(ctx, w.statements.insertPayment, p.args()...)
 		return err
 	}
 	tries := 0
@@ -158,7 +148,7 @@ func (w *workload) send(ctx context.Context, p *payment) error {
 		if tries++; tries > 1 {
 			w.tally.repeatedSafely.Add(1)
 		}
-		_, err := tx.ExecContext(ctx, insertPayment, p.args()...)
+		_, err := tx.ExecContext(ctx, w.statements.insertPayment, p.args()...)
 		if err != nil && core.SafeToRepeat(err) {
 			w.failed(err) // RunTx deals with it, and write will not see it
 		}
@@ -171,7 +161,7 @@ func (w *workload) send(ctx context.Context, p *payment) error {
 func (w *workload) look(ctx context.Context, p *payment) (bool, error) {
 	for {
 		var n int
-		err := w.query(ctx, &n, selectPayment, p.id)
+		err := w.query(ctx, &n, w.statements.selectPayment, p.id)
 		if err == nil {
 			return n > 0, nil
 		}
@@ -201,7 +191,7 @@ func (w *workload) reader(ctx context.Context) {
 	for w.rest(ctx) {
 		var owner string
 		w.tally.reading.Add(1)
-		err := w.query(ctx, &owner, selectAccount, 1+rand.IntN(accounts))
+		err := w.query(ctx, &owner, w.statements.selectAccount, 1+rand.IntN(accounts))
 		w.tally.reading.Add(-1)
 		switch {
 		case err == nil:

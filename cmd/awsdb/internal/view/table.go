@@ -38,10 +38,18 @@ func Table(r demo.Report, out io.Writer) error {
 	if r.Interrupted {
 		b.WriteString("Stopped early; the checks cover what was done until then.\n")
 	}
-	fmt.Fprintf(&b, "%s in %.1f s; repeat with --instances %d --failovers %d --seed %d\n",
-		verdict(r.OK), time.Duration(r.Duration).Seconds(), r.Instances, max(len(r.Failovers), 1), r.Seed)
+	fmt.Fprintf(&b, "%s in %.1f s; repeat with%s --instances %d --failovers %d --seed %d\n",
+		verdict(r.OK), time.Duration(r.Duration).Seconds(), engineFlag(r.Engine), r.Instances, max(len(r.Failovers), 1), r.Seed)
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// engineFlag is what to write for another engine than the default.
+func engineFlag(e demo.Engine) string {
+	if e == demo.PostgreSQL {
+		return ""
+	}
+	return " --engine " + string(e)
 }
 
 const legend = `

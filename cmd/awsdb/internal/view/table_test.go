@@ -18,7 +18,7 @@ func ms(n float64) demo.Millis { return demo.Millis(n * float64(time.Millisecond
 
 func sample() demo.Report {
 	return demo.Report{
-		OK: false, Seed: 5, Instances: 3, Endpoint: "mydb.cluster-x", Duration: ms(28400),
+		OK: false, Engine: demo.PostgreSQL, Seed: 5, Instances: 3, Endpoint: "mydb.cluster-x", Duration: ms(28400),
 		Failovers: []demo.Failover{
 			{
 				Number: 1, Way: demo.Crash, OldWriter: "mydb-1", NewWriter: "mydb-3", FaultAt: ms(2052),
@@ -119,7 +119,7 @@ func TestJSON(t *testing.T) {
 		t.Fatalf("not one document: %v", err)
 	}
 	if diff := cmp.Diff([]string{
-		"acknowledged_writes_lost", "checks", "counters", "duration_ms", "endpoint", "events", "failovers", "instances",
+		"acknowledged_writes_lost", "checks", "counters", "duration_ms", "endpoint", "engine", "events", "failovers", "instances",
 		"interrupted", "ok", "seed", "statements_delivered_twice", "writes_stored_twice",
 	}, keys(document)); diff != "" {
 		t.Error(diff)
