@@ -2,7 +2,12 @@
 // once: what the promises of the design mean for an application that uses a pool
 // against a cluster. It is never released.
 //
+//   - frontend: what the tests have to know of each front end; they are written
+//     once and run for all.
+//   - scenarios: one readable test for each problem users of Aurora clients had.
 //   - simulation: random faults in virtual time, invariants checked.
 //   - delivery: the connection is cut at every point of the protocol.
-//   - real: the same against real PostgreSQL processes.
+//   - real: failovers of real database servers.
+//   - driverapi: the interfaces and values that database/sql gets.
+//   - docs: the README's tables.
 package conformance

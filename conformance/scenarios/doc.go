@@ -3,6 +3,9 @@
 // cluster of the lab through the public API: most in virtual time, with exact
 // limits, some on loopback sockets. The scenario's number is in the test's name.
 //
+// Each runs for every front end, see package frontend; those about something that
+// only one engine has are in a file named after it.
+//
 // Scenarios that have no test of that name here, and where they are covered:
 //
 //	B01           simulation (topology read and changed by all); core TestPublishCondemns, -race

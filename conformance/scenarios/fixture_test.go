@@ -5,18 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
-	"strings"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	_ "github.com/awsdb/awsdb/failover"
 	"github.com/awsdb/awsdb/lab"
-	"github.com/awsdb/awsdb/pgdriver"
 )
 
 // latency is the time from client to instance. A new connection that is verified
@@ -31,25 +29,65 @@ const (
 // from the application's.
 const watch = "watch"
 
-// virtual runs a scenario in virtual time, and demands that nothing is left of
-// it on any host.
-func virtual(t *testing.T, o lab.Options, scenario func(t *testing.T, c *lab.Cluster)) {
+// cluster is a cluster of the lab, and the front end that a scenario reaches it with.
+type cluster struct {
+	*lab.Cluster
+	front  frontend.Frontend
+	sql    frontend.SQL
+	params frontend.Params
+	codes  frontend.Codes
+}
+
+// DSN is a connection string for a host of the cluster.
+func (c *cluster) DSN(host string, params ...string) string { return c.URL(host, params...) }
+
+// application is how the tests' application logs in.
+func application(host string) frontend.Login {
+	return frontend.Login{User: "app", Password: "secret", Host: host, Database: "app"}
+}
+
+// each runs a test for each front end.
+func each(t *testing.T, test func(t *testing.T, f frontend.Frontend)) {
+	t.Helper()
+	for _, f := range frontend.All() {
+		t.Run(f.Name(), func(t *testing.T) { test(t, f) })
+	}
+}
+
+// virtual runs a scenario in virtual time, for each front end, and demands that
+// nothing is left of it on any host. The flavor is Aurora, if none is given.
+func virtual(t *testing.T, o lab.Options, scenario func(t *testing.T, c *cluster)) {
+	t.Helper()
+	each(t, func(t *testing.T, f frontend.Frontend) { virtually(t, f, o, scenario) })
+}
+
+// virtually is virtual for one front end.
+func virtually(t *testing.T, f frontend.Frontend, o lab.Options, scenario func(t *testing.T, c *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		o.Network = lab.Memory
 		if o.Latency == 0 {
 			o.Latency = latency
 		}
-		scenario(t, start(t, o))
+		scenario(t, start(t, f, o))
 	})
+}
+
+// loopback is virtual in real time, with sockets of the kernel.
+func loopback(t *testing.T, o lab.Options, scenario func(t *testing.T, c *cluster)) {
+	t.Helper()
+	each(t, func(t *testing.T, f frontend.Frontend) { scenario(t, start(t, f, o)) })
 }
 
 // start starts a cluster for the duration of the test. Everybody may log in
 // unless the options say otherwise: SCRAM costs real time.
-func start(t *testing.T, o lab.Options) *lab.Cluster {
+func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 	t.Helper()
 	if o.Auth == lab.SCRAM && o.Password == "" {
 		o.Auth = lab.Trust
+	}
+	if o.Flavor == (lab.Options{}).Flavor {
+		o.Flavor = f.Flavors().Aurora
 	}
 	c, err := lab.Start(o)
 	if err != nil {
@@ -71,29 +109,27 @@ func start(t *testing.T, o lab.Options) *lab.Cluster {
 			t.Error(err)
 		}
 	})
-	return c
+	return &cluster{c, f, f.SQL(), f.Params(), f.Codes()}
 }
 
 // pool is a handle with what tests want to look at.
 type pool struct {
-	*sql.DB
+	*frontend.Handle
 	*journal
-	connector *core.Connector
-	lab       *lab.Cluster
+	lab *cluster
 }
-
-func (p *pool) cluster() *core.Cluster { return p.connector.Cluster() }
 
 // open opens a handle for an endpoint of the cluster. Its plugins are those that
 // the parameters, or their absence, choose from the registry.
-func open(t *testing.T, c *lab.Cluster, host string, params ...string) *pool {
+func open(t *testing.T, c *cluster, host string, params ...string) *pool {
 	t.Helper()
-	return openURL(t, c, c.URL(host, params...))
+	return openWith(t, c, frontend.Options{DSN: c.DSN(host, params...)})
 }
 
-func openURL(t *testing.T, c *lab.Cluster, dsn string, opts ...pgdriver.Option) *pool {
+// openWith opens a handle as the options say.
+func openWith(t *testing.T, c *cluster, o frontend.Options) *pool {
 	t.Helper()
-	p, err := tryOpen(c, dsn, opts...)
+	p, err := tryOpen(c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,30 +141,21 @@ func openURL(t *testing.T, c *lab.Cluster, dsn string, opts ...pgdriver.Option) 
 	return p
 }
 
-func tryOpen(c *lab.Cluster, dsn string, opts ...pgdriver.Option) (*pool, error) {
-	cfg, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.RuntimeParams["topology-monitoring-user"] == "" && c.Instances() != nil {
-		cfg.RuntimeParams["topology-monitoring-user"] = watch
-	}
+func tryOpen(c *cluster, o frontend.Options) (*pool, error) {
 	j := &journal{}
-	defaults := []pgdriver.Option{
-		pgdriver.WithDialer(c.DialContext), pgdriver.WithResolver(c), pgdriver.WithLogger(slog.New(j)),
-	}
-	connector, err := pgdriver.NewConnector(cfg, append(defaults, opts...)...)
+	o.Lab, o.Logger, o.Params = c.Cluster, slog.New(j), map[string]string{"topology-monitoring-user": watch}
+	h, err := c.front.Open(o)
 	if err != nil {
 		return nil, err
 	}
-	return &pool{DB: sql.OpenDB(connector), journal: j, connector: connector.(*core.Connector), lab: c}, nil
+	return &pool{Handle: h, journal: j, lab: c}, nil
 }
 
 // writable is open for the cluster endpoint, with a table t to write into.
-func writable(t *testing.T, c *lab.Cluster, params ...string) *pool {
+func writable(t *testing.T, c *cluster, params ...string) *pool {
 	t.Helper()
 	p := open(t, c, c.Endpoint(), params...)
-	mustExec(t, p, "create table if not exists t (id int8)")
+	mustExec(t, p, "create table if not exists t (id bigint)")
 	return p
 }
 
@@ -142,7 +169,7 @@ func mustExec(t *testing.T, p *pool, query string, args ...any) {
 // where tells which instance a connection of the pool leads to.
 func (p *pool) where(ctx context.Context) (string, error) {
 	var id string
-	err := p.QueryRowContext(ctx, "select aurora_db_instance_identifier()").Scan(&id)
+	err := p.QueryRowContext(ctx, p.lab.sql.InstanceID).Scan(&id)
 	return id, err
 }
 
@@ -154,16 +181,19 @@ func (p *pool) lands(t *testing.T, instances ...string) {
 		t.Errorf("want to land on %v: %v", instances, err)
 		return
 	}
-	for _, want := range instances {
-		if id == want {
-			return
-		}
+	if !slices.Contains(instances, id) {
+		t.Errorf("landed on %s, want %v", id, instances)
 	}
-	t.Errorf("landed on %s, want %v", id, instances)
 }
 
 func (p *pool) insert(ctx context.Context) error {
 	_, err := p.ExecContext(ctx, "insert into t (id) values (1)")
+	return err
+}
+
+// sleep is a call that takes so long on the server.
+func (p *pool) sleep(ctx context.Context, d time.Duration) error {
+	_, err := p.ExecContext(ctx, p.lab.sql.Sleep(d))
 	return err
 }
 
@@ -192,18 +222,18 @@ func (p *pool) fill(t *testing.T, n int) {
 	}
 }
 
-// coreConn is awsdb's connection under a pinned one.
-func coreConn(t *testing.T, c *sql.Conn) *core.Conn {
+// link is the socket under a pinned connection.
+func (p *pool) link(t *testing.T, c *sql.Conn) *core.Link {
 	t.Helper()
-	var conn *core.Conn
-	if err := c.Raw(func(driverConn any) error { conn = driverConn.(*core.Conn); return nil }); err != nil {
+	link, err := p.Link(c)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return conn
+	return link
 }
 
 // connections counts what the instances see.
-func connections(c *lab.Cluster) int {
+func connections(c *cluster) int {
 	n := 0
 	for _, i := range c.Instances() {
 		n += i.Connections()
@@ -211,7 +241,7 @@ func connections(c *lab.Cluster) int {
 	return n
 }
 
-func dials(c *lab.Cluster) int {
+func dials(c *cluster) int {
 	n := 0
 	for _, i := range c.Instances() {
 		n += i.Dials()
@@ -230,7 +260,7 @@ func received(i *lab.Instance, user string) []string {
 	return texts
 }
 
-func receivedByAll(c *lab.Cluster, user string) []string {
+func receivedByAll(c *cluster, user string) []string {
 	var texts []string
 	for _, i := range c.Instances() {
 		texts = append(texts, received(i, user)...)
@@ -238,16 +268,10 @@ func receivedByAll(c *lab.Cluster, user string) []string {
 	return texts
 }
 
-func forget(c *lab.Cluster) {
+func forget(c *cluster) {
 	for _, i := range c.Instances() {
 		i.ResetStatements()
 	}
-}
-
-// own reports whether a statement is awsdb's: those are qualified or name no
-// function at all, what tests send is not.
-func own(text string) bool {
-	return strings.Contains(text, "pg_catalog.") || strings.Contains(text, "rds_tools.") || text == "SHOW transaction_read_only"
 }
 
 // within demands that something took at most that long.
@@ -268,6 +292,14 @@ func is(t *testing.T, what string, err error, targets ...error) {
 	}
 }
 
+// says demands that err holds a server's error of that code.
+func (c *cluster) says(t *testing.T, what string, err error, code string) {
+	t.Helper()
+	if got := c.front.Code(err); got != code {
+		t.Errorf("%s: server's error %q, want %q: %v", what, got, code, err)
+	}
+}
+
 // isNot demands that err matches none of targets.
 func isNot(t *testing.T, what string, err error, targets ...error) {
 	t.Helper()
@@ -278,7 +310,7 @@ func isNot(t *testing.T, what string, err error, targets ...error) {
 	}
 }
 
-func promote(t *testing.T, c *lab.Cluster, id string, o ...lab.PromoteOptions) {
+func promote(t *testing.T, c *cluster, id string, o ...lab.PromoteOptions) {
 	t.Helper()
 	if err := c.Promote(id, append(o, lab.PromoteOptions{})[0]); err != nil {
 		t.Fatal(err)
@@ -310,56 +342,3 @@ type ended struct {
 	err error
 	at  time.Time
 }
-
-// journal keeps what is logged, as text.
-type journal struct {
-	mu      sync.Mutex
-	records []string
-	hook    func(slog.Record) // called for each record, if not nil
-}
-
-// Enabled implements slog.Handler: everything is of interest.
-func (j *journal) Enabled(context.Context, slog.Level) bool { return true }
-
-// Handle implements slog.Handler.
-func (j *journal) Handle(_ context.Context, r slog.Record) error {
-	var b strings.Builder
-	b.WriteString(r.Level.String() + " " + r.Message)
-	r.Attrs(func(a slog.Attr) bool { b.WriteString(" " + a.String()); return true })
-	j.mu.Lock()
-	j.records = append(j.records, b.String())
-	hook := j.hook
-	j.mu.Unlock()
-	if hook != nil {
-		hook(r)
-	}
-	return nil
-}
-
-// WithAttrs implements slog.Handler.
-func (j *journal) WithAttrs([]slog.Attr) slog.Handler { return j }
-
-// WithGroup implements slog.Handler.
-func (j *journal) WithGroup(string) slog.Handler { return j }
-
-// count is the number of records that contain text.
-func (j *journal) count(text string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	n := 0
-	for _, r := range j.records {
-		if strings.Contains(r, text) {
-			n++
-		}
-	}
-	return n
-}
-
-func (j *journal) all() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Join(j.records, "\n")
-}
-
-// searches is how often the monitor had to look for the writer.
-func (j *journal) searches() int { return j.count("searching for the writer") }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -17,25 +18,25 @@ import (
 type state struct {
 	name      string
 	instances int
-	reach     func(t *testing.T, c *lab.Cluster)
+	reach     func(t *testing.T, c *cluster)
 }
 
 var states = []state{
-	{"healthy", 3, func(*testing.T, *lab.Cluster) {}},
-	{"writer lost", 3, func(t *testing.T, c *lab.Cluster) {
+	{"healthy", 3, func(*testing.T, *cluster) {}},
+	{"writer lost", 3, func(t *testing.T, c *cluster) {
 		c.Instance("mydb-1").Crash()
 		promote(t, c, "mydb-2", lab.PromoteOptions{DNSLag: 20 * time.Second, StatusLag: time.Second})
 	}},
-	{"writer vanished", 3, func(t *testing.T, c *lab.Cluster) {
+	{"writer vanished", 3, func(t *testing.T, c *cluster) {
 		c.Instance("mydb-1").Vanish(lab.LosingRequests)
 		promote(t, c, "mydb-2", lab.PromoteOptions{DNSLag: 20 * time.Second, StatusLag: time.Second})
 	}},
-	{"reader lost", 3, func(_ *testing.T, c *lab.Cluster) { c.Instance("mydb-3").Crash() }},
-	{"readers down", 3, func(_ *testing.T, c *lab.Cluster) {
+	{"reader lost", 3, func(_ *testing.T, c *cluster) { c.Instance("mydb-3").Crash() }},
+	{"readers down", 3, func(_ *testing.T, c *cluster) {
 		c.Instance("mydb-2").Crash()
 		c.Instance("mydb-3").Crash()
 	}},
-	{"no readers", 1, func(*testing.T, *lab.Cluster) {}},
+	{"no readers", 1, func(*testing.T, *cluster) {}},
 }
 
 // Where each mode leads in each state; none: an error.
@@ -72,33 +73,33 @@ func TestB59_B60_Modes(t *testing.T) {
 	pattern := "cluster_instance_host_pattern=?.c9xyz0abcdef.us-east-1.rds.amazonaws.com"
 	handles := []struct {
 		name  string
-		host  func(c *lab.Cluster) string
+		host  func(c *cluster) string
 		param []string
 		want  map[string][]string
 	}{
-		{"writer endpoint", (*lab.Cluster).Endpoint, nil, toWriter},
-		{"writer endpoint, strict-writer", (*lab.Cluster).Endpoint, []string{"failover_mode=strict-writer"}, toWriter},
-		{"writer endpoint, strict-reader", (*lab.Cluster).Endpoint, []string{"failover_mode=strict_reader"}, toReader},
-		{"writer endpoint, reader-or-writer", (*lab.Cluster).Endpoint, []string{"failoverMode=READER_OR_WRITER"}, toReaderOrWriter},
-		{"reader endpoint", (*lab.Cluster).ReaderEndpoint, nil, toReaderOrWriter},
-		{"reader endpoint, strict-reader", (*lab.Cluster).ReaderEndpoint, []string{"failover-mode=StrictReader"}, toReader},
-		{"reader endpoint, strict-writer", (*lab.Cluster).ReaderEndpoint, []string{"FailoverMode=Strict_Writer"}, toWriter},
-		{"instance that is the writer", func(c *lab.Cluster) string { return c.Instance("mydb-1").Host() }, nil, toWriter},
-		{"instance that is the writer, strict-reader", func(c *lab.Cluster) string { return c.Instance("mydb-1").Host() }, []string{"failover_mode=strict-reader"}, toReader},
-		{"instance that is a reader", func(c *lab.Cluster) string { return instanceHost(c, "mydb-3") }, nil, toThree},
-		{"instance that is a reader, strict-writer", func(c *lab.Cluster) string { return instanceHost(c, "mydb-3") }, []string{"failover_mode=strictwriter"}, toWriter},
-		{"custom endpoint of the writer", func(c *lab.Cluster) string { c.SetDNS(customEndpoint, "mydb-1"); return customEndpoint }, nil, toWriter},
-		{"custom endpoint of a reader", func(c *lab.Cluster) string { c.SetDNS(customEndpoint, "mydb-3"); return customEndpoint }, nil, toNamed},
-		{"alias of the writer endpoint", func(c *lab.Cluster) string {
+		{"writer endpoint", (*cluster).Endpoint, nil, toWriter},
+		{"writer endpoint, strict-writer", (*cluster).Endpoint, []string{"failover_mode=strict-writer"}, toWriter},
+		{"writer endpoint, strict-reader", (*cluster).Endpoint, []string{"failover_mode=strict_reader"}, toReader},
+		{"writer endpoint, reader-or-writer", (*cluster).Endpoint, []string{"failoverMode=READER_OR_WRITER"}, toReaderOrWriter},
+		{"reader endpoint", (*cluster).ReaderEndpoint, nil, toReaderOrWriter},
+		{"reader endpoint, strict-reader", (*cluster).ReaderEndpoint, []string{"failover-mode=StrictReader"}, toReader},
+		{"reader endpoint, strict-writer", (*cluster).ReaderEndpoint, []string{"FailoverMode=Strict_Writer"}, toWriter},
+		{"instance that is the writer", func(c *cluster) string { return c.Instance("mydb-1").Host() }, nil, toWriter},
+		{"instance that is the writer, strict-reader", func(c *cluster) string { return c.Instance("mydb-1").Host() }, []string{"failover_mode=strict-reader"}, toReader},
+		{"instance that is a reader", func(c *cluster) string { return instanceHost(c, "mydb-3") }, nil, toThree},
+		{"instance that is a reader, strict-writer", func(c *cluster) string { return instanceHost(c, "mydb-3") }, []string{"failover_mode=strictwriter"}, toWriter},
+		{"custom endpoint of the writer", func(c *cluster) string { c.SetDNS(customEndpoint, "mydb-1"); return customEndpoint }, nil, toWriter},
+		{"custom endpoint of a reader", func(c *cluster) string { c.SetDNS(customEndpoint, "mydb-3"); return customEndpoint }, nil, toNamed},
+		{"alias of the writer endpoint", func(c *cluster) string {
 			c.Alias("db.example.com", c.Endpoint())
 			return "db.example.com"
 		}, nil, toWriter},
-		{"alias of the reader endpoint, reader-or-writer", func(c *lab.Cluster) string {
+		{"alias of the reader endpoint, reader-or-writer", func(c *cluster) string {
 			c.Alias("ro.example.com", c.ReaderEndpoint())
 			return "ro.example.com"
 		}, []string{"failover_mode=reader-or-writer"}, toReaderOrWriter},
-		{"address of the writer", func(c *lab.Cluster) string { return c.Instance("mydb-1").IP() }, []string{pattern}, toWriter},
-		{"address of a reader", func(*lab.Cluster) string { return "10.20.0.13" }, []string{pattern}, toNamed},
+		{"address of the writer", func(c *cluster) string { return c.Instance("mydb-1").IP() }, []string{pattern}, toWriter},
+		{"address of a reader", func(*cluster) string { return "10.20.0.13" }, []string{pattern}, toNamed},
 	}
 	for _, h := range handles {
 		for _, s := range states {
@@ -108,7 +109,7 @@ func TestB59_B60_Modes(t *testing.T) {
 			}
 			t.Run(h.name+"/"+s.name, func(t *testing.T) {
 				t.Parallel()
-				virtual(t, lab.Options{Instances: s.instances}, func(t *testing.T, c *lab.Cluster) {
+				virtual(t, lab.Options{Instances: s.instances}, func(t *testing.T, c *cluster) {
 					p := open(t, c, h.host(c), append(h.param, "failover_timeout_sec=5")...)
 					_, healthy := p.settled(t.Context())
 					if s.instances > 1 && healthy != nil {
@@ -132,7 +133,7 @@ func TestB59_B60_Modes(t *testing.T) {
 			}
 			t.Run(h.name+"/"+s.name+", cold", func(t *testing.T) {
 				t.Parallel()
-				virtual(t, lab.Options{Instances: s.instances}, func(t *testing.T, c *lab.Cluster) {
+				virtual(t, lab.Options{Instances: s.instances}, func(t *testing.T, c *cluster) {
 					host := h.host(c)
 					s.reach(t, c)
 					time.Sleep(21 * time.Second)
@@ -157,7 +158,7 @@ func namesLiving(handle, state string) bool {
 	return true
 }
 
-func instanceHost(c *lab.Cluster, id string) string {
+func instanceHost(c *cluster, id string) string {
 	if i := c.Instance(id); i != nil {
 		return i.Host()
 	}
@@ -177,7 +178,7 @@ func (p *pool) settled(ctx context.Context) (string, error) {
 
 // arrived demands that ten calls in a row are served by one of the instances, or
 // fail for a reason that says so.
-func arrived(t *testing.T, c *lab.Cluster, p *pool, want []string) {
+func arrived(t *testing.T, c *cluster, p *pool, want []string) {
 	t.Helper()
 	began := time.Now()
 	if len(want) == 0 {
@@ -189,7 +190,7 @@ func arrived(t *testing.T, c *lab.Cluster, p *pool, want []string) {
 			t.Errorf("error of class %v: %v", core.ClassOf(err), err)
 		}
 		within(t, "failing", began, 5*time.Second+atOnce)
-		if got := received(c.Writer(), "app"); len(got) > 0 && slices.ContainsFunc(got, func(s string) bool { return !own(s) }) {
+		if got := received(c.Writer(), "app"); len(got) > 0 && slices.ContainsFunc(got, func(s string) bool { return !c.front.Own(s) }) {
 			t.Errorf("the writer served a handle for readers: %q", got)
 		}
 		return
@@ -209,8 +210,8 @@ func arrived(t *testing.T, c *lab.Cluster, p *pool, want []string) {
 
 // A mistake in the mode is an error that lists what can be written.
 func TestB59_UnknownMode(t *testing.T) {
-	virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
-		_, err := tryOpen(c, c.URL(c.Endpoint(), "failover_mode=writer"))
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
+		_, err := tryOpen(c, frontend.Options{DSN: c.DSN(c.Endpoint(), "failover_mode=writer")})
 		is(t, "failover_mode=writer", err, core.ErrConfig)
 	})
 }
@@ -223,10 +224,10 @@ func TestB58_SpellingsOfNames(t *testing.T) {
 		"MYDB-1.c9xyz0abcdef.us-east-1.rds.amazonaws.com.",
 	} {
 		t.Run(host, func(t *testing.T) {
-			virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+			virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 				p := open(t, c, host)
 				conn := p.hold(t, 1)[0]
-				if got := coreConn(t, conn).Link().Host(); got != "mydb-1" {
+				if got := p.link(t, conn).Host(); got != "mydb-1" {
 					t.Errorf("the connection is known under %q", got)
 				}
 				_ = conn.Close()
@@ -239,7 +240,7 @@ func TestB58_SpellingsOfNames(t *testing.T) {
 
 // B69 and ask 19: sixty cold dials through the reader endpoint spread.
 func TestB69_BurstOfReaderDialsSpreads(t *testing.T) {
-	virtual(t, lab.Options{Instances: 4}, func(t *testing.T, c *lab.Cluster) {
+	virtual(t, lab.Options{Instances: 4}, func(t *testing.T, c *cluster) {
 		p := open(t, c, c.ReaderEndpoint(), "failover_reader_host_selector_strategy=roundRobin")
 		counts := map[string]int{}
 		for _, conn := range together60(t, p) {
@@ -269,7 +270,7 @@ func together60(t *testing.T, p *pool) []string {
 				arrivedAll <- struct{}{}
 				return err
 			}
-			hosts[n] = coreConn(t, conn).Link().Host()
+			hosts[n] = p.link(t, conn).Host()
 			arrivedAll <- struct{}{}
 			<-release
 			return conn.Close()
@@ -288,7 +289,7 @@ func together60(t *testing.T, p *pool) []string {
 // B60: strict-reader with all readers down never touches the writer, ends within
 // its limit, and works again when a reader is back.
 func TestB60_StrictReaderNeverReachesTheWriter(t *testing.T) {
-	virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		p := open(t, c, c.ReaderEndpoint(), "failover_mode=strict-reader", "failover_timeout_sec=3")
 		p.lands(t, "mydb-2", "mydb-3")
 		for _, r := range c.Readers() {
@@ -319,11 +320,11 @@ func TestB60_StrictReaderNeverReachesTheWriter(t *testing.T) {
 // B42: one reader refuses the login. That ends the connect at once: neither are
 // all readers tried with a wrong password, nor is one of them taken for dead.
 func TestB42_LoginFailureOnOneReader(t *testing.T) {
-	virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		p := open(t, c, c.ReaderEndpoint(), "failover_reader_host_selector_strategy=round_robin")
 		p.lands(t, "mydb-2")
 		p.SetMaxIdleConns(0)
-		c.Instance("mydb-3").OnLogin(func(user string) error { return &lab.LoginError{Code: "28P01", Message: "no"} })
+		c.Instance("mydb-3").OnLogin(func(user string) error { return &lab.LoginError{Code: c.codes.WrongPassword, Message: "no"} })
 		failed, searches := 0, p.searches()
 		for n := range 10 {
 			tried := dials(c)
@@ -336,15 +337,13 @@ func TestB42_LoginFailureOnOneReader(t *testing.T) {
 			if err != nil {
 				failed++
 				isNot(t, "the refused login", err, core.ErrFailover)
-				if got := sqlState(err); got != "28P01" {
-					t.Errorf("SQLSTATE %q: %v", got, err)
-				}
+				c.says(t, "the refused login", err, c.codes.WrongPassword)
 			}
 		}
 		if failed != 5 {
 			t.Errorf("%d of 10 calls were refused, want every other one", failed)
 		}
-		if err := p.cluster().Down("mydb-3"); err != nil {
+		if err := p.Cluster().Down("mydb-3"); err != nil {
 			t.Errorf("mydb-3 is taken for dead: %v", err)
 		}
 		if got := p.searches() - searches; got != 0 {
@@ -357,7 +356,7 @@ func TestB42_LoginFailureOnOneReader(t *testing.T) {
 // endpoint falls into the time in which DNS still shows the old writer. When DNS
 // has caught up, the handle writes.
 func TestB59_AliasFirstUsedWhileDNSIsStale(t *testing.T) {
-	virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		writable(t, c)
 		c.Alias("db.example.com", c.Endpoint())
 		promote(t, c, "mydb-2", lab.PromoteOptions{DNSLag: 20 * time.Second})
@@ -375,7 +374,7 @@ func TestB59_AliasFirstUsedWhileDNSIsStale(t *testing.T) {
 // B59: an alias of the reader endpoint is a reader endpoint: the death of one
 // reader leads to another reader.
 func TestB59_AliasOfTheReaderEndpoint(t *testing.T) {
-	virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		c.Alias("ro.example.com", c.ReaderEndpoint())
 		p := open(t, c, "ro.example.com")
 		first, err := p.where(t.Context())

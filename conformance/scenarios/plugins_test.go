@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -41,7 +42,7 @@ func TestPluginsAlone(t *testing.T) {
 		t.Run(p.plugins, func(t *testing.T) {
 			t.Run("wrong host", func(t *testing.T) {
 				t.Parallel()
-				virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+				virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 					c.SetDNS(c.Endpoint(), "mydb-3")
 					h := open(t, c, c.Endpoint(), "plugins="+p.plugins)
 					h.lands(t, map[bool]string{true: "mydb-1", false: "mydb-3"}[p.leaves])
@@ -49,14 +50,14 @@ func TestPluginsAlone(t *testing.T) {
 			})
 			t.Run("replaced writer", func(t *testing.T) {
 				t.Parallel()
-				virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+				virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 					h := writable(t, c, "plugins="+p.plugins)
 					h.fill(t, 5)
 					promote(t, c, "mydb-2")
 					time.Sleep(31 * time.Second)
 					var wrong int
 					for range 10 {
-						if err := h.insert(t.Context()); sqlState(err) == "25006" {
+						if err := h.insert(t.Context()); c.front.Code(err) == c.codes.ReadOnly {
 							wrong++
 						} else if err != nil {
 							t.Error(err)
@@ -69,9 +70,9 @@ func TestPluginsAlone(t *testing.T) {
 			})
 			t.Run("lost call", func(t *testing.T) {
 				t.Parallel()
-				virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+				virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 					h := writable(t, c, "plugins="+p.plugins)
-					call := async(func() error { _, err := h.ExecContext(context.Background(), "select pg_sleep(60)"); return err })
+					call := async(func() error { return h.sleep(context.Background(), time.Minute) })
 					time.Sleep(time.Second)
 					lost := time.Now()
 					c.Writer().Crash()
@@ -98,21 +99,19 @@ func TestPluginsAlone(t *testing.T) {
 func TestPluginsOff(t *testing.T) {
 	for _, off := range []string{"plugins=none", "plugins=", "wrapper_plugins=none", "enable_failover=false", "enableClusterAwareFailover=false"} {
 		t.Run(off, func(t *testing.T) {
-			virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+			virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 				p := writable(t, c, off)
 				time.Sleep(time.Minute)
 				if got := connections(c); got != 1 {
 					t.Errorf("%d connections, want the application's", got)
 				}
-				if got := receivedByAll(c, "app"); slices.ContainsFunc(got, own) {
+				if got := receivedByAll(c, "app"); slices.ContainsFunc(got, c.front.Own) {
 					t.Errorf("the server was asked %q", got)
 				}
 				promote(t, c, "mydb-2")
 				err := p.insert(t.Context())
 				isNot(t, "a write on the replaced writer", err, core.ErrFailover)
-				if got := sqlState(err); got != "25006" {
-					t.Errorf("SQLSTATE %q: %v", got, err)
-				}
+				c.says(t, "a write on the replaced writer", err, c.codes.ReadOnly)
 			})
 		})
 	}
@@ -121,7 +120,7 @@ func TestPluginsOff(t *testing.T) {
 // initial_connection: what verify_initial_connection_type insists on, and what
 // happens when there is nobody of that role.
 func TestInitialConnection(t *testing.T) {
-	virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		for _, v := range []struct {
 			host, role string
 			want       []string
@@ -141,7 +140,7 @@ func TestInitialConnection(t *testing.T) {
 			open(t, c, v.host, params...).lands(t, v.want...)
 		}
 	})
-	virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		p := open(t, c, c.Endpoint(), "plugins=initial_connection", "verify_opened_connection_type=reader", "open_connection_retry_timeout_ms=3000")
 		p.lands(t, "mydb-2", "mydb-3")
 		for _, r := range c.Readers() {
@@ -158,9 +157,9 @@ func TestInitialConnection(t *testing.T) {
 
 // A plugin that does not exist or is not linked in is an error with a remedy.
 func TestUnknownPlugins(t *testing.T) {
-	virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		for plugins, remedy := range map[string]string{"failovr": "failover", "iam": `import _ "github.com/awsdb/awsdb/iamauth"`} {
-			_, err := tryOpen(c, c.URL(c.Endpoint(), "plugins="+plugins))
+			_, err := tryOpen(c, frontend.Options{DSN: c.DSN(c.Endpoint(), "plugins="+plugins)})
 			is(t, plugins, err, core.ErrConfig)
 			if err == nil || !strings.Contains(err.Error(), remedy) {
 				t.Errorf("%s: the error does not say %q: %v", plugins, remedy, err)
@@ -171,18 +170,21 @@ func TestUnknownPlugins(t *testing.T) {
 
 // B10: handles are made by many goroutines at once; the driver's name is taken.
 func TestB10_ConcurrentRegistration(t *testing.T) {
-	for _, err := range together(50, func(n int) error {
-		db, err := sql.Open("awspg", fmt.Sprintf("postgres://app:secret@mydb-%d.c9xyz0abcdef.us-east-1.rds.amazonaws.com/app?plugins=failover&cluster_id=b10-%d", n, n%5))
-		if err != nil {
-			return err
+	each(t, func(t *testing.T, f frontend.Frontend) {
+		for _, err := range together(50, func(n int) error {
+			host := fmt.Sprintf("mydb-%d.c9xyz0abcdef.us-east-1.rds.amazonaws.com", n)
+			db, err := sql.Open(f.Driver(), f.DSN(application(host), "plugins=failover", fmt.Sprintf("cluster_id=b10-%d", n%5)))
+			if err != nil {
+				return err
+			}
+			return db.Close()
+		}) {
+			if err != nil {
+				t.Error(err)
+			}
 		}
-		return db.Close()
-	}) {
-		if err != nil {
-			t.Error(err)
+		if !slices.Contains(sql.Drivers(), f.Driver()) {
+			t.Errorf("drivers: %v", sql.Drivers())
 		}
-	}
-	if !slices.Contains(sql.Drivers(), "awspg") {
-		t.Errorf("drivers: %v", sql.Drivers())
-	}
+	})
 }
