@@ -8,20 +8,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/failover"
 	"github.com/awsdb/awsdb/lab"
-	"github.com/awsdb/awsdb/pgdriver"
 )
 
 // cut is where the connection breaks.
@@ -76,17 +72,35 @@ func told(err error) string {
 // call is one kind of call; run makes it, with cutting armed just before it.
 type call struct {
 	name string
-	rows bool // it returns rows
-	text string
-	run  func(ctx context.Context, db *sql.DB, arm func()) error
+	kind kind // of the statement that is cut
+	run  func(ctx context.Context, db database, arm func()) error
 }
 
+// kind is a kind of statement.
+type kind int
+
 const (
-	insert       = "insert into t (id) values (7)"
-	insertArg    = "insert into t (id) values ($1)"
-	returning    = "insert into t (id) select i from generate_series(1, 5) as g(i) returning id"
-	returningArg = "insert into t (id) select i from generate_series(1, $1::int8) as g(i) returning id"
+	write kind = iota
+	query      // it returns rows
+	beginTx
+	commitTx
+	rollbackTx
 )
+
+// beginning is what no other statement begins with, but for awsdb's own.
+func (k kind) beginning(sql frontend.SQL) string {
+	verb, _, _ := strings.Cut(sql.Rows, " ")
+	return strings.ToLower([]string{"insert", verb, sql.Begin, sql.Commit, "rollback"}[k])
+}
+
+// database is a pool, and how one speaks to it.
+type database struct {
+	*sql.DB
+	sql       frontend.SQL
+	insertArg string
+}
+
+const insert = "insert into t (id) values (7)"
 
 func drain(rows *sql.Rows, err error) error {
 	if err != nil {
@@ -98,7 +112,7 @@ func drain(rows *sql.Rows, err error) error {
 	return rows.Err()
 }
 
-func inTx(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) error) error {
+func inTx(ctx context.Context, db database, f func(tx *sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -109,7 +123,7 @@ func inTx(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) error) error {
 	return tx.Commit()
 }
 
-func prepared(ctx context.Context, db *sql.DB, text string, f func(s *sql.Stmt) error) error {
+func prepared(ctx context.Context, db database, text string, f func(s *sql.Stmt) error) error {
 	s, err := db.PrepareContext(ctx, text)
 	if err != nil {
 		return err
@@ -119,62 +133,62 @@ func prepared(ctx context.Context, db *sql.DB, text string, f func(s *sql.Stmt) 
 }
 
 var calls = []call{
-	{"exec", false, "insert", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"exec", write, func(ctx context.Context, db database, arm func()) error {
 		arm()
 		_, err := db.ExecContext(ctx, insert)
 		return err
 	}},
-	{"exec with arguments", false, "insert", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"exec with arguments", write, func(ctx context.Context, db database, arm func()) error {
 		arm()
-		_, err := db.ExecContext(ctx, insertArg, 7)
+		_, err := db.ExecContext(ctx, db.insertArg, 7)
 		return err
 	}},
-	{"query", true, "insert", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"query", query, func(ctx context.Context, db database, arm func()) error {
 		arm()
-		return drain(db.QueryContext(ctx, returning))
+		return drain(db.QueryContext(ctx, db.sql.Rows))
 	}},
-	{"query with arguments", true, "insert", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"query with arguments", query, func(ctx context.Context, db database, arm func()) error {
 		arm()
-		return drain(db.QueryContext(ctx, returningArg, 5))
+		return drain(db.QueryContext(ctx, db.sql.RowsOf, 5))
 	}},
-	{"prepared exec", false, "insert", func(ctx context.Context, db *sql.DB, arm func()) error {
-		return prepared(ctx, db, insertArg, func(s *sql.Stmt) error {
+	{"prepared exec", write, func(ctx context.Context, db database, arm func()) error {
+		return prepared(ctx, db, db.insertArg, func(s *sql.Stmt) error {
 			arm()
 			_, err := s.ExecContext(ctx, 7)
 			return err
 		})
 	}},
-	{"prepared query", true, "insert", func(ctx context.Context, db *sql.DB, arm func()) error {
-		return prepared(ctx, db, returningArg, func(s *sql.Stmt) error {
+	{"prepared query", query, func(ctx context.Context, db database, arm func()) error {
+		return prepared(ctx, db, db.sql.RowsOf, func(s *sql.Stmt) error {
 			arm()
 			return drain(s.QueryContext(ctx, 5))
 		})
 	}},
-	{"begin", false, "begin", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"begin", beginTx, func(ctx context.Context, db database, arm func()) error {
 		arm()
 		return inTx(ctx, db, func(*sql.Tx) error { return nil })
 	}},
-	{"exec in transaction", false, "insert", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"exec in transaction", write, func(ctx context.Context, db database, arm func()) error {
 		return inTx(ctx, db, func(tx *sql.Tx) error {
 			arm()
-			_, err := tx.ExecContext(ctx, insertArg, 7)
+			_, err := tx.ExecContext(ctx, db.insertArg, 7)
 			return err
 		})
 	}},
-	{"query in transaction", true, "insert", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"query in transaction", query, func(ctx context.Context, db database, arm func()) error {
 		return inTx(ctx, db, func(tx *sql.Tx) error {
 			arm()
-			return drain(tx.QueryContext(ctx, returning))
+			return drain(tx.QueryContext(ctx, db.sql.Rows))
 		})
 	}},
-	{"error ignored, then commit", false, "insert", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"error ignored, then commit", write, func(ctx context.Context, db database, arm func()) error {
 		return inTx(ctx, db, func(tx *sql.Tx) error {
 			arm()
 			_, _ = tx.ExecContext(ctx, insert) // a careless application
 			return nil
 		})
 	}},
-	{"commit", false, "commit", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"commit", commitTx, func(ctx context.Context, db database, arm func()) error {
 		return inTx(ctx, db, func(tx *sql.Tx) error {
 			if _, err := tx.ExecContext(ctx, insert); err != nil {
 				return err
@@ -183,7 +197,7 @@ var calls = []call{
 			return nil
 		})
 	}},
-	{"rollback", false, "rollback", func(ctx context.Context, db *sql.DB, arm func()) error {
+	{"rollback", rollbackTx, func(ctx context.Context, db database, arm func()) error {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
@@ -209,13 +223,13 @@ func expected(c call, at cut, follows bool) expectation {
 	}
 	received := map[cut]int{beforeSend: 0, midSend: 0, beforeRun: 1, afterRun: 1, midRows: 1}[at]
 	switch {
-	case c.name == "begin": // repeated unseen: it changes nothing
+	case c.kind == beginTx: // repeated unseen: it changes nothing
 		return expectation{received + 1, fine}
-	case c.name == "rollback": // the server has rolled back, which was asked for
+	case c.kind == rollbackTx: // the server has rolled back, which was asked for
 		return expectation{received, fine}
-	case c.name == "commit" && at == beforeSend:
+	case c.kind == commitTx && at == beforeSend:
 		return expectation{0, inside}
-	case c.name == "commit":
+	case c.kind == commitTx:
 		return expectation{received, commit}
 	case strings.HasSuffix(c.name, "transaction") || strings.HasSuffix(c.name, "commit"):
 		return expectation{received, inside}
@@ -225,44 +239,48 @@ func expected(c call, at cut, follows bool) expectation {
 	return expectation{received, outside}
 }
 
-// TestDelivery is the table, for each way pgx sends statements.
+// TestDelivery is the table, for each way a driver sends statements.
 func TestDelivery(t *testing.T) {
-	modes := []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol}
-	for _, mode := range modes {
-		for _, follows := range []bool{true, false} {
-			for _, c := range calls {
-				for _, at := range []cut{beforeSend, midSend, beforeRun, afterRun, midRows} {
-					if at == midRows && !c.rows {
-						continue
+	for _, f := range frontend.All() {
+		for _, mode := range f.Params().Modes {
+			for _, follows := range []bool{true, false} {
+				for _, c := range calls {
+					for _, at := range []cut{beforeSend, midSend, beforeRun, afterRun, midRows} {
+						if at == midRows && c.kind != query {
+							continue
+						}
+						t.Run(fmt.Sprintf("%s/%s/failover=%t/%s/%s", f.Name(), mode, follows, c.name, at), func(t *testing.T) {
+							synctest.Test(t, func(t *testing.T) { deliver(t, f, mode, follows, c, at) })
+						})
 					}
-					t.Run(fmt.Sprintf("%s/failover=%t/%s/%s", mode, follows, c.name, at), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) { deliver(t, mode, follows, c, at) })
-					})
 				}
 			}
 		}
 	}
 }
 
-func deliver(t *testing.T, mode pgx.QueryExecMode, follows bool, c call, at cut) {
-	cluster, err := lab.Start(lab.Options{Network: lab.Memory, Latency: time.Millisecond})
+func deliver(t *testing.T, f frontend.Frontend, mode string, follows bool, c call, at cut) {
+	cluster, err := lab.Start(lab.Options{Flavor: f.Flavors().Aurora, Network: lab.Memory, Latency: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
 	knife := &knife{dial: cluster.DialContext}
-	db := open(t, cluster, knife, mode, follows)
+	db := open(t, f, frontend.Options{Lab: cluster, DSN: cluster.URL(cluster.Endpoint(), mode), Dial: knife.DialContext}, follows)
 	defer db.Close() //nolint:errcheck // checked below
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := db.ExecContext(ctx, "create table t (id int8)"); err != nil {
+	if _, err := db.ExecContext(ctx, "create table t (id bigint)"); err != nil {
 		t.Fatal(err)
 	}
 	for _, i := range cluster.Instances() {
 		i.ResetStatements()
 	}
-	err = c.run(ctx, db, func() { arm(cluster, knife, c, at) })
-	got := expectation{received(cluster, c.text), told(err)}
+	isIt := func(s lab.Statement) bool {
+		return !f.Own(s.SQL) && strings.HasPrefix(strings.ToLower(s.SQL), c.kind.beginning(db.sql))
+	}
+	err = c.run(ctx, db, func() { arm(cluster, knife, at, isIt) })
+	got := expectation{received(cluster, isIt), told(err)}
 	if want := expected(c, at, follows); got != want {
 		t.Errorf("received %d times, told %q; want %d times, %q; error: %v", got.received, got.told, want.received, want.told, err)
 	}
@@ -274,35 +292,29 @@ func deliver(t *testing.T, mode pgx.QueryExecMode, follows bool, c call, at cut)
 	}
 }
 
-func open(t *testing.T, cluster *lab.Cluster, k *knife, mode pgx.QueryExecMode, follows bool) *sql.DB {
+func open(t *testing.T, f frontend.Frontend, o frontend.Options, follows bool) database {
 	t.Helper()
-	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.DefaultQueryExecMode = mode
-	opts := []pgdriver.Option{pgdriver.WithDialer(k.DialContext), pgdriver.WithResolver(cluster), pgdriver.WithPlugins()}
+	o.Plugins = []core.Plugin{}
 	if follows {
 		plugin, err := failover.New(failover.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		opts = append(opts, pgdriver.WithPlugins(plugin))
+		o.Plugins = append(o.Plugins, plugin)
 	}
-	connector, err := pgdriver.NewConnector(cfg, opts...)
+	h, err := f.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(1) // so that the connection that was warmed up is the one that breaks
-	return db
+	h.SetMaxOpenConns(1) // so that the connection that was warmed up is the one that breaks
+	return database{h.DB, f.SQL(), f.SQL().Bind("insert into t (id) values (?)")}
 }
 
-func received(cluster *lab.Cluster, text string) int {
+func received(cluster *lab.Cluster, isIt func(lab.Statement) bool) int {
 	n := 0
 	for _, i := range cluster.Instances() {
 		for _, s := range i.Statements() {
-			if strings.HasPrefix(strings.ToLower(s.SQL), text) {
+			if isIt(s) {
 				n++
 			}
 		}
@@ -310,8 +322,8 @@ func received(cluster *lab.Cluster, text string) int {
 	return n
 }
 
-// arm makes the connection break at the next statement of the call.
-func arm(cluster *lab.Cluster, k *knife, c call, at cut) {
+// arm makes the connection break at the call's statement.
+func arm(cluster *lab.Cluster, k *knife, at cut, isIt func(lab.Statement) bool) {
 	fate := lab.Run()
 	switch at {
 	case beforeSend:
@@ -330,54 +342,10 @@ func arm(cluster *lab.Cluster, k *knife, c call, at cut) {
 	var done atomic.Bool
 	for _, i := range cluster.Instances() {
 		i.OnStatement(func(s lab.Statement) lab.Fate {
-			if strings.HasPrefix(strings.ToLower(s.SQL), c.text) && !done.Swap(true) {
+			if isIt(s) && !done.Swap(true) {
 				return fate
 			}
 			return lab.Run()
 		})
 	}
-}
-
-// knife cuts what the client sends.
-type knife struct {
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	left atomic.Int64 // bytes that may still leave, plus one; 0: no limit
-}
-
-func (k *knife) cutAfter(n int64) { k.left.Store(n + 1) }
-
-func (k *knife) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	c, err := k.dial(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	return &knifed{Conn: c, knife: k}, nil
-}
-
-type knifed struct {
-	net.Conn
-	knife *knife
-	dead  bool
-}
-
-func (c *knifed) Write(p []byte) (int, error) {
-	limit := c.knife.left.Swap(0)
-	if limit == 0 && !c.dead {
-		return c.Conn.Write(p)
-	}
-	n := 0
-	if !c.dead {
-		n, _ = c.Conn.Write(p[:min(int64(len(p)), limit-1)])
-		c.dead = true
-		_ = c.Conn.Close() // the other side sees the end
-	}
-	return n, &net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}
-}
-
-func (c *knifed) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err != nil && c.dead {
-		err = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
-	}
-	return n, err
 }

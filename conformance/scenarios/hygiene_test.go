@@ -72,7 +72,8 @@ func TestB51_B53_IdleConnectionsOfADemotedWriter(t *testing.T) {
 }
 
 // An application whose every unit of work begins after the topology was published
-// never sees the error of a read-only server: not on pooled connections, not in transactions, not on pinned
+// never sees the error of a read-only server: not on pooled connections, not in
+// transactions, not on pinned
 // connections taken then.
 func TestB51_NoReadOnlyErrorAfterTheNews(t *testing.T) {
 	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
