@@ -9,20 +9,19 @@ package simulation
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/failover"
 	"github.com/awsdb/awsdb/lab"
-	"github.com/awsdb/awsdb/pgdriver"
 )
+
+const insert = "insert into writes (id, host) values (?, ?)"
 
 // Result counts what a run did.
 type Result struct {
@@ -34,28 +33,31 @@ type Result struct {
 // run is one simulation.
 type run struct {
 	rng     *rand.Rand
+	front   frontend.Frontend
+	insert  string
 	cluster *lab.Cluster
 	db      *sql.DB
 	start   time.Time
 	added   int
 	removed []*lab.Instance
 
-	mu       sync.Mutex
-	result   Result
-	acked    map[string]bool // writes that were acknowledged
-	denied   map[string]bool // writes whose every attempt was said to have had no effect
-	attempts map[string]int
-	trace    func(format string, args ...any)
+	mu     sync.Mutex
+	result Result
+	acked  map[string]bool // writes that were acknowledged
+	denied map[string]bool // writes whose every attempt was said to have had no effect
+	trace  func(format string, args ...any)
 }
 
-// Run simulates one cluster and one application with everything drawn from seed.
-// It must be called inside a testing/synctest bubble. trace may be nil.
-func Run(seed uint64, trace func(format string, args ...any)) Result {
+// Run simulates one cluster and one application of a front end with everything
+// drawn from seed. It must be called inside a testing/synctest bubble. trace may be
+// nil.
+func Run(front frontend.Frontend, seed uint64, trace func(format string, args ...any)) Result {
 	r := &run{
-		rng:   rand.New(rand.NewPCG(seed, 2)),
-		acked: map[string]bool{}, denied: map[string]bool{}, attempts: map[string]int{},
+		rng: rand.New(rand.NewPCG(seed, 2)), front: front, insert: front.SQL().Bind(insert),
+		acked: map[string]bool{}, denied: map[string]bool{},
 		trace: trace, start: time.Now(),
 	}
+	r.note("FRONT END %s", front.Name())
 	if err := r.setUp(); err != nil {
 		return Result{Problems: []string{"set-up: " + err.Error()}}
 	}
@@ -75,6 +77,7 @@ func (r *run) setUp() error {
 		auth = lab.SCRAM // costs a tenth of the whole simulation
 	}
 	r.cluster, err = lab.Start(lab.Options{
+		Flavor:    r.front.Flavors().Aurora,
 		Instances: 1 + r.rng.IntN(4) + min(1, r.rng.IntN(6)),
 		Network:   lab.Memory,
 		Latency:   time.Duration(100+r.rng.IntN(3000)) * time.Microsecond,
@@ -102,23 +105,17 @@ func (r *run) readerPool() (*sql.DB, error) {
 }
 
 func (r *run) pool(endpoint string, mode failover.Mode) (*sql.DB, error) {
-	cfg, err := pgx.ParseConfig(r.cluster.URL(endpoint))
-	if err != nil {
-		return nil, err
-	}
-	cfg.DefaultQueryExecMode = []pgx.QueryExecMode{
-		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
-		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
-	}[r.rng.IntN(5)]
+	ways := r.front.Params().Modes // of sending statements
+	dsn := r.cluster.URL(endpoint, ways[r.rng.IntN(len(ways))])
 	plugin, err := failover.New(failover.Options{Mode: mode, Timeout: time.Duration(20+r.rng.IntN(280)) * time.Second})
 	if err != nil {
 		return nil, err
 	}
-	connector, err := pgdriver.NewConnector(cfg, pgdriver.WithDialer(r.cluster.DialContext), pgdriver.WithResolver(r.cluster), pgdriver.WithPlugins(plugin))
+	h, err := r.front.Open(frontend.Options{Lab: r.cluster, DSN: dsn, Plugins: []core.Plugin{plugin}})
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(connector), nil
+	return h.DB, nil
 }
 
 func (r *run) note(format string, args ...any) {
@@ -181,7 +178,7 @@ func (r *run) checkAlive() {
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	for try := 0; ; try++ {
-		_, err := r.db.ExecContext(ctx, "insert into writes (id, host) values ($1, $2)", fmt.Sprintf("alive-%d", try), "x")
+		_, err := r.db.ExecContext(ctx, r.insert, fmt.Sprintf("alive-%d", try), "x")
 		if err == nil {
 			r.note("alive after %d failures", try)
 			return
@@ -274,175 +271,4 @@ func writeOf(attempt string) string {
 		return ""
 	}
 	return parts[1] + "-" + parts[2]
-}
-
-// worker is one goroutine of the application.
-type worker struct {
-	*run
-	db  *sql.DB // hides the run's
-	id  int
-	rng *rand.Rand
-	n   int
-}
-
-func (w *worker) loop(ctx context.Context) {
-	for ctx.Err() == nil {
-		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
-		switch w.rng.IntN(5) {
-		case 0:
-			w.read(ctx)
-		case 1:
-			w.write(ctx, w.inTx)
-		case 2:
-			w.write(ctx, w.inRunTx)
-		case 3:
-			w.write(ctx, w.prepared)
-		default:
-			w.write(ctx, w.exec)
-		}
-	}
-}
-
-// bounded gives a call its deadline, and afterwards checks that it was kept.
-// database/sql itself may take a moment to notice, hence the tolerance.
-func (w *worker) bounded(ctx context.Context, what string, call func(ctx context.Context) error) error {
-	limit := []time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second, 30 * time.Second, 10 * time.Minute}[w.rng.IntN(5)]
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	defer cancel()
-	began := time.Now()
-	err := call(ctx)
-	if took := time.Since(began); took > limit+50*time.Millisecond {
-		w.problem("%s with a limit of %v took %v: %v", what, limit, took, err)
-	}
-	return err
-}
-
-// write makes one write happen as an application would: repeat what is safe,
-// look when the outcome is unknown.
-func (w *worker) write(ctx context.Context, how func(ctx context.Context, id, attempt string) error) {
-	w.n++
-	id := fmt.Sprintf("w%d-%d", w.id, w.n)
-	for try := range 4 {
-		attempt := fmt.Sprintf("attempt-%s-%d", id, try)
-		err := w.bounded(ctx, "write", func(ctx context.Context) error { return how(ctx, id, attempt) })
-		w.note("%s: %v", attempt, err)
-		done, again := w.account(id, err)
-		if done || !again || ctx.Err() != nil {
-			return
-		}
-	}
-}
-
-// account records what a write was told. A write stays "denied" as long as each
-// attempt is known to have had no effect.
-func (w *worker) account(id string, err error) (done, again bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var e *core.Error
-	switch {
-	case err == nil:
-		w.acked[id] = true
-		delete(w.denied, id)
-		w.result.Acked++
-		return true, false
-	case core.SafeToRepeat(err):
-		w.denied[id] = true
-		w.result.Repeated++
-		return false, true
-	case errors.Is(err, core.ErrOutcomeUnknown):
-		delete(w.denied, id)
-		w.result.Unknown++
-	case errors.As(err, &e) && e.Op != core.OpConnect && e.Outcome != core.OutcomeUnknown:
-		w.denied[id] = true
-		w.result.Failed++
-	default:
-		delete(w.denied, id)
-		w.result.Failed++
-	}
-	return false, false
-}
-
-const insert = "insert into writes (id, host) values ($1, $2)"
-
-func (w *worker) exec(ctx context.Context, id, attempt string) error {
-	_, err := w.db.ExecContext(ctx, insert, id, attempt)
-	return err
-}
-
-// prepared uses a pinned connection: sql.Stmt.Close of a statement of the whole
-// pool, and RowsAffected of a result whose connection has gone back to the pool,
-// wait with a mutex for whatever runs there now, which stops virtual time.
-func (w *worker) prepared(ctx context.Context, id, attempt string) error {
-	c, err := w.db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close() //nolint:errcheck // it may be lost
-	s, err := c.PrepareContext(ctx, insert)
-	if err != nil {
-		return err
-	}
-	defer s.Close() //nolint:errcheck // the statement may be on a dead host
-	result, err := s.ExecContext(ctx, id, attempt)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); n != 1 || err != nil {
-		w.problem("insert affected %d rows: %v", n, err)
-	}
-	return nil
-}
-
-func (w *worker) inTx(ctx context.Context, id, attempt string) error {
-	tx, err := w.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, insert, id, attempt); err != nil {
-		_ = tx.Rollback() // the first error counts
-		return err
-	}
-	return tx.Commit()
-}
-
-func (w *worker) inRunTx(ctx context.Context, id, attempt string) error {
-	try := 0
-	return core.RunTx(ctx, w.db, nil, func(tx *sql.Tx) error {
-		try++
-		_, err := tx.ExecContext(ctx, insert, id, fmt.Sprintf("%s-%d", attempt, try))
-		return err
-	})
-}
-
-// readLoop only reads, on a pool of readers.
-func (w *worker) readLoop(ctx context.Context) {
-	for ctx.Err() == nil {
-		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
-		w.read(ctx)
-	}
-}
-
-func (w *worker) read(ctx context.Context) {
-	err := w.bounded(ctx, "read", func(ctx context.Context) error {
-		rows, err := w.db.QueryContext(ctx, "select i from generate_series(1, 20) as g(i)")
-		if err != nil {
-			return err
-		}
-		defer rows.Close() //nolint:errcheck // rows.Err tells
-		var n int64
-		for rows.Next() {
-			var i int64
-			if err := rows.Scan(&i); err != nil {
-				return err
-			}
-			if n++; i != n {
-				w.problem("row %d is %d", n, i)
-			}
-		}
-		if rows.Err() == nil && n != 20 {
-			w.problem("%d rows instead of 20, and no error", n)
-		}
-		return rows.Err()
-	})
-	w.note("read: %v", err)
 }

@@ -3,16 +3,20 @@ package simulation
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"github.com/awsdb/awsdb/conformance/frontend"
 )
 
 var (
 	seeds = flag.Int("seeds", 20, "number of seeds to simulate")
 	seed  = flag.Int64("seed", -1, "simulate this seed only, with a trace")
 	first = flag.Int("first", 0, "first seed")
+	only  = flag.String("engine", "", "simulate this front end only; default: each seed draws one")
 )
 
 // TestSimulation covers, for each seed, B01, B07–B09, B17–B20, B25, B32–B36,
@@ -55,10 +59,26 @@ func (r *Result) add(o Result) {
 
 func simulate(t *testing.T, seed uint64, trace func(string, ...any)) Result {
 	t.Helper()
+	front := draw(t, seed)
 	var r Result
-	synctest.Test(t, func(t *testing.T) { r = Run(seed, trace) })
+	synctest.Test(t, func(t *testing.T) { r = Run(front, seed, trace) })
 	for _, p := range r.Problems {
-		t.Error(fmt.Sprintf("seed %d (go test ./simulation -run TestSimulation -seed %d -v): ", seed, seed) + p)
+		t.Error(fmt.Sprintf("seed %d (go test ./simulation -run TestSimulation -seed %d -engine %s -v): ", seed, seed, front.Name()) + p)
 	}
 	return r
+}
+
+// draw chooses the front end. Everything else that a seed draws is independent of
+// which there are, so that a seed stays what it is for each of them.
+func draw(t *testing.T, seed uint64) frontend.Frontend {
+	t.Helper()
+	if *only == "" {
+		all := frontend.All()
+		return all[rand.New(rand.NewPCG(seed, 3)).IntN(len(all))]
+	}
+	front, err := frontend.Named(*only)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return front
 }

@@ -1,0 +1,181 @@
+package simulation
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// worker is one goroutine of the application.
+type worker struct {
+	*run
+	db  *sql.DB // hides the run's
+	id  int
+	rng *rand.Rand
+	n   int
+}
+
+func (w *worker) loop(ctx context.Context) {
+	for ctx.Err() == nil {
+		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
+		switch w.rng.IntN(5) {
+		case 0:
+			w.read(ctx)
+		case 1:
+			w.write(ctx, w.inTx)
+		case 2:
+			w.write(ctx, w.inRunTx)
+		case 3:
+			w.write(ctx, w.prepared)
+		default:
+			w.write(ctx, w.exec)
+		}
+	}
+}
+
+// bounded gives a call its deadline, and afterwards checks that it was kept.
+// database/sql itself may take a moment to notice, hence the tolerance.
+func (w *worker) bounded(ctx context.Context, what string, call func(ctx context.Context) error) error {
+	limit := []time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second, 30 * time.Second, 10 * time.Minute}[w.rng.IntN(5)]
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	began := time.Now()
+	err := call(ctx)
+	if took := time.Since(began); took > limit+50*time.Millisecond {
+		w.problem("%s with a limit of %v took %v: %v", what, limit, took, err)
+	}
+	return err
+}
+
+// write makes one write happen as an application would: repeat what is safe,
+// look when the outcome is unknown.
+func (w *worker) write(ctx context.Context, how func(ctx context.Context, id, attempt string) error) {
+	w.n++
+	id := fmt.Sprintf("w%d-%d", w.id, w.n)
+	for try := range 4 {
+		attempt := fmt.Sprintf("attempt-%s-%d", id, try)
+		err := w.bounded(ctx, "write", func(ctx context.Context) error { return how(ctx, id, attempt) })
+		w.note("%s: %v", attempt, err)
+		done, again := w.account(id, err)
+		if done || !again || ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// account records what a write was told. A write stays "denied" as long as each
+// attempt is known to have had no effect.
+func (w *worker) account(id string, err error) (done, again bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var e *core.Error
+	switch {
+	case err == nil:
+		w.acked[id] = true
+		delete(w.denied, id)
+		w.result.Acked++
+		return true, false
+	case core.SafeToRepeat(err):
+		w.denied[id] = true
+		w.result.Repeated++
+		return false, true
+	case errors.Is(err, core.ErrOutcomeUnknown):
+		delete(w.denied, id)
+		w.result.Unknown++
+	case errors.As(err, &e) && e.Op != core.OpConnect && e.Outcome != core.OutcomeUnknown:
+		w.denied[id] = true
+		w.result.Failed++
+	default:
+		delete(w.denied, id)
+		w.result.Failed++
+	}
+	return false, false
+}
+
+func (w *worker) exec(ctx context.Context, id, attempt string) error {
+	_, err := w.db.ExecContext(ctx, w.insert, id, attempt)
+	return err
+}
+
+// prepared uses a pinned connection: sql.Stmt.Close of a statement of the whole
+// pool, and RowsAffected of a result whose connection has gone back to the pool,
+// wait with a mutex for whatever runs there now, which stops virtual time.
+func (w *worker) prepared(ctx context.Context, id, attempt string) error {
+	c, err := w.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // it may be lost
+	s, err := c.PrepareContext(ctx, w.insert)
+	if err != nil {
+		return err
+	}
+	defer s.Close() //nolint:errcheck // the statement may be on a dead host
+	result, err := s.ExecContext(ctx, id, attempt)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); n != 1 || err != nil {
+		w.problem("insert affected %d rows: %v", n, err)
+	}
+	return nil
+}
+
+func (w *worker) inTx(ctx context.Context, id, attempt string) error {
+	tx, err := w.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, w.insert, id, attempt); err != nil {
+		_ = tx.Rollback() // the first error counts
+		return err
+	}
+	return tx.Commit()
+}
+
+func (w *worker) inRunTx(ctx context.Context, id, attempt string) error {
+	try := 0
+	return core.RunTx(ctx, w.db, nil, func(tx *sql.Tx) error {
+		try++
+		_, err := tx.ExecContext(ctx, w.insert, id, fmt.Sprintf("%s-%d", attempt, try))
+		return err
+	})
+}
+
+// readLoop only reads, on a pool of readers.
+func (w *worker) readLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
+		w.read(ctx)
+	}
+}
+
+func (w *worker) read(ctx context.Context) {
+	err := w.bounded(ctx, "read", func(ctx context.Context) error {
+		rows, err := w.db.QueryContext(ctx, w.front.SQL().Series(20))
+		if err != nil {
+			return err
+		}
+		defer rows.Close() //nolint:errcheck // rows.Err tells
+		var n int64
+		for rows.Next() {
+			var i int64
+			if err := rows.Scan(&i); err != nil {
+				return err
+			}
+			if n++; i != n {
+				w.problem("row %d is %d", n, i)
+			}
+		}
+		if rows.Err() == nil && n != 20 {
+			w.problem("%d rows instead of 20, and no error", n)
+		}
+		return rows.Err()
+	})
+	w.note("read: %v", err)
+}
