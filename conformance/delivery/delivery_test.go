@@ -241,7 +241,7 @@ func expected(c call, at cut, follows bool) expectation {
 
 // TestDelivery is the table, for each way a driver sends statements.
 func TestDelivery(t *testing.T) {
-	for _, f := range frontend.All() {
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		for _, mode := range f.Params().Modes {
 			for _, follows := range []bool{true, false} {
 				for _, c := range calls {
@@ -249,14 +249,14 @@ func TestDelivery(t *testing.T) {
 						if at == midRows && c.kind != query {
 							continue
 						}
-						t.Run(fmt.Sprintf("%s/%s/failover=%t/%s/%s", f.Name(), mode, follows, c.name, at), func(t *testing.T) {
+						t.Run(fmt.Sprintf("%s/failover=%t/%s/%s", mode, follows, c.name, at), func(t *testing.T) {
 							synctest.Test(t, func(t *testing.T) { deliver(t, f, mode, follows, c, at) })
 						})
 					}
 				}
 			}
 		}
-	}
+	})
 }
 
 func deliver(t *testing.T, f frontend.Frontend, mode string, follows bool, c call, at cut) {

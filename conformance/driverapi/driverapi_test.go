@@ -28,20 +28,18 @@ type bed struct {
 // each runs a test for each front end.
 func each(t *testing.T, test func(t *testing.T, b *bed)) {
 	t.Helper()
-	for _, f := range frontend.All() {
-		t.Run(f.Name(), func(t *testing.T) {
-			cluster, err := lab.Start(lab.Options{Flavor: f.Flavors().Aurora})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(cluster.Close)
-			native, err := f.Bare(cluster, cluster.URL(cluster.Endpoint()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			test(t, &bed{f, cluster, native})
-		})
-	}
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
+		cluster, err := lab.Start(lab.Options{Flavor: f.Flavors().Aurora})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cluster.Close)
+		native, err := f.Bare(cluster, cluster.URL(cluster.Endpoint()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, &bed{f, cluster, native})
+	})
 }
 
 // open is a handle of awsdb. onConnect may be nil.

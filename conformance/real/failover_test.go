@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/attempt"
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -40,9 +42,13 @@ func restarted(_ *testing.T, _ *scenario, old *lab.Instance) { old.Restart() }
 func continued(t *testing.T, s *scenario, old *lab.Instance) {
 	old.Heal()
 	conn := bare(t, s.cluster, old.Host())
+	defer conn.Close() //nolint:errcheck // its server is about to be replaced
 	s.forbidden++
 	id := fmt.Sprintf("forbidden-%d", s.forbidden)
-	err := bounded(500*time.Millisecond, func(ctx context.Context) error { _, err := conn.Exec(ctx, insertWrite, id, id); return err })
+	err := bounded(500*time.Millisecond, func(ctx context.Context) error {
+		_, err := conn.ExecContext(ctx, s.insert, id, attempt.Prefix+id)
+		return err
+	})
 	if err == nil {
 		t.Errorf("%s, which was replaced while it was stopped, accepts a write", old.ID())
 	}
@@ -53,8 +59,9 @@ func continued(t *testing.T, s *scenario, old *lab.Instance) {
 // scenario is an application at work on a cluster.
 type scenario struct {
 	*journal
-	cluster   *lab.Cluster
-	db        handle
+	cluster   *cluster
+	db        *frontend.Handle
+	insert    string
 	workers   []*worker
 	random    *rand.Rand
 	forbidden int // writes that a replaced writer was asked for
@@ -62,18 +69,19 @@ type scenario struct {
 
 const workers = 6
 
-func newScenario(t *testing.T, cluster *lab.Cluster, db handle) *scenario {
-	s := &scenario{journal: newJournal(), cluster: cluster, db: db, random: rand.New(rand.NewPCG(*seed, 0))}
+func newScenario(t *testing.T, c *cluster, db *frontend.Handle) *scenario {
+	s := &scenario{journal: newJournal(), cluster: c, db: db, insert: c.sql.Bind(insertWrite(c.sql)), random: rand.New(rand.NewPCG(*seed, 0))}
 	mustExec(t, db.DB, createWrites)
 	mustExec(t, db.DB, indexWrites)
-	prepared, err := db.Prepare(insertWrite)
+	prepared, err := db.Prepare(s.insert)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { prepared.Close() })
 	for n := range workers {
 		s.workers = append(s.workers, &worker{
-			journal: s.journal, number: n, db: db.DB, prepared: prepared, random: rand.New(rand.NewPCG(*seed, uint64(n)+1)),
+			journal: s.journal, number: n, db: db.DB, insert: s.insert, lookUp: c.sql.Bind(lookUpWrite), prepared: prepared,
+			random: rand.New(rand.NewPCG(*seed, uint64(n)+1)),
 		})
 	}
 	return s
@@ -104,10 +112,11 @@ func (s *scenario) accepts(t *testing.T, i *lab.Instance) <-chan time.Time {
 	accepted := make(chan time.Time, 1)
 	go func() {
 		defer close(accepted)
+		defer conn.Close() //nolint:errcheck // its server may be dead
 		for began := time.Now(); time.Since(began) < patience; time.Sleep(time.Millisecond) {
 			reader := true
 			err := bounded(callLimit, func(ctx context.Context) error {
-				return conn.QueryRow(ctx, "select pg_is_in_recovery()").Scan(&reader)
+				return conn.QueryRowContext(ctx, s.cluster.sql.Reader).Scan(&reader)
 			})
 			if err != nil {
 				return
@@ -151,19 +160,13 @@ func (s *scenario) failover(t *testing.T, f fault) time.Duration {
 
 // TestFailovers puts an application through failovers of every kind: nothing it was told about its writes may be wrong.
 func TestFailovers(t *testing.T) {
-	cluster := startCluster(t, lab.Options{})
-	db, err := newHandle(cluster, cluster.URL(cluster.Endpoint(), "application_name=workers"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := false
-	defer func() {
-		if !closed {
-			_ = db.Close() // the test has failed before
-		}
-	}()
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) { failoversAtWork(t, start(t, f, lab.Options{})) })
+}
+
+func failoversAtWork(t *testing.T, c *cluster) {
+	db := open(t, c, c.Endpoint())
 	db.SetMaxIdleConns(workers)
-	s := newScenario(t, cluster, db)
+	s := newScenario(t, c, db)
 	stop := s.start()
 	stopped := sync.OnceFunc(stop)
 	defer stopped()
@@ -180,11 +183,10 @@ func TestFailovers(t *testing.T) {
 			times[name][len(times[name])/2].Milliseconds(), times[name][len(times[name])-1].Milliseconds())
 	}
 	s.report(t)
-	closed = true
 	if err := db.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	noSessionLeft(t, cluster, "workers")
+	noSessionLeft(t, c)
 	s.verify(t)
 }
 
@@ -197,19 +199,12 @@ func (s *scenario) report(t *testing.T) {
 	}
 }
 
-// noSessionLeft demands that no server has a session whose application_name begins with name.
-func noSessionLeft(t *testing.T, cluster *lab.Cluster, name string) {
+// noSessionLeft demands that no server has a session of the application.
+func noSessionLeft(t *testing.T, c *cluster) {
 	t.Helper()
-	for _, i := range cluster.Instances() {
-		conn := bare(t, cluster, i.Host())
-		eventually(t, "a closed pool has sessions on "+i.ID(), func() bool {
-			count := -1
-			err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where application_name like $1", name+"%").Scan(&count)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return count == 0
-		})
+	for _, i := range c.Instances() {
+		conn := bare(t, c, i.Host())
+		eventually(t, "a closed pool has sessions on "+i.ID(), func() bool { return scalar[int](t, conn, c.sql.OtherSessions) == 0 })
 	}
 }
 
@@ -222,14 +217,14 @@ func (s *scenario) verify(t *testing.T) {
 	}
 	stored, hosts := map[string]int{}, map[string]string{}
 	for _, row := range s.cluster.Rows("writes") {
-		id, attempt, host := row[0].(string), row[1].(string), row[2].(string)
+		id, tag, host := row[0].(string), row[1].(string), row[2].(string)
 		stored[id]++
-		if hosts[attempt] != "" {
-			t.Errorf("%s is stored twice", attempt)
+		if hosts[tag] != "" {
+			t.Errorf("%s is stored twice", tag)
 		}
-		hosts[attempt] = host
-		if base := strings.Split(attempt, "-"); s.denied[strings.Join(base[:min(4, len(base))], "-")] {
-			t.Errorf("%s is stored although it was said to have had no effect", attempt)
+		hosts[tag] = host
+		if base := strings.Split(tag, "-"); s.denied[strings.Join(base[:min(4, len(base))], "-")] {
+			t.Errorf("%s is stored although it was said to have had no effect", tag)
 		}
 		if strings.HasPrefix(id, "forbidden") {
 			t.Errorf("%s was asked of a replaced writer and is stored", id)
@@ -259,27 +254,27 @@ func (s *scenario) verifyDeliveries(t *testing.T, hosts map[string]string) {
 	delivered := map[string]int{}
 	for _, i := range s.cluster.Instances() {
 		for _, statement := range i.Statements() {
-			if statement.SQL != insertWrite {
+			tag := attempt.Of(statement)
+			if tag == "" {
 				continue
 			}
-			attempt, _ := statement.Args[1].(string)
-			delivered[attempt]++
-			switch host, stored := hosts[attempt]; {
+			delivered[tag]++
+			switch host, stored := hosts[tag]; {
 			case stored && host != i.ID():
-				t.Errorf("%s is stored by %s, but %s received it", attempt, host, i.ID())
+				t.Errorf("%s is stored by %s, but %s received it", tag, host, i.ID())
 			case stored && !statement.Writer:
-				t.Errorf("%s accepted %s at %v, when it was not the writer", i.ID(), attempt, statement.At)
+				t.Errorf("%s accepted %s at %v, when it was not the writer", i.ID(), tag, statement.At)
 			}
 		}
 	}
-	for attempt, n := range delivered {
+	for tag, n := range delivered {
 		if n > 1 {
-			t.Errorf("%s was delivered %d times", attempt, n)
+			t.Errorf("%s was delivered %d times", tag, n)
 		}
 	}
-	for attempt, host := range hosts {
-		if delivered[attempt] == 0 {
-			t.Errorf("%s is stored by %s, but no server has received it", attempt, host)
+	for tag, host := range hosts {
+		if delivered[tag] == 0 {
+			t.Errorf("%s is stored by %s, but no server has received it", tag, host)
 		}
 	}
 	t.Logf("%d attempts delivered, %d stored", len(delivered), len(hosts))

@@ -3,19 +3,17 @@ package real
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	_ "github.com/awsdb/awsdb/failover"
 	"github.com/awsdb/awsdb/lab"
-	"github.com/awsdb/awsdb/pgdriver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,73 +25,74 @@ const (
 	callLimit = 5 * time.Second
 )
 
-func startCluster(t *testing.T, o lab.Options) *lab.Cluster {
+// cluster is a cluster of real servers, and the front end that a test reaches it with.
+type cluster struct {
+	*lab.Cluster
+	front frontend.Frontend
+	sql   frontend.SQL
+	codes frontend.Codes
+}
+
+// DSN is a connection string for a host of the cluster.
+func (c *cluster) DSN(host string, params ...string) string { return c.URL(host, params...) }
+
+// start starts servers for the duration of the test. The flavor is Aurora, if none is given.
+func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 	t.Helper()
 	if os.Getenv("AWSDB_UNIT") == "1" {
-		t.Skip("AWSDB_UNIT=1: needs PostgreSQL servers")
+		t.Skip("AWSDB_UNIT=1: needs database servers")
 	}
-	cluster, err := lab.StartReal(t.Context(), o)
+	if o.Flavor == (lab.Options{}).Flavor {
+		o.Flavor = f.Flavors().Aurora
+	}
+	c, err := lab.StartReal(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cluster.Close()
-		if err := cluster.Err(); err != nil {
+		c.Close()
+		if err := c.Err(); err != nil {
 			t.Errorf("lab: %v", err)
 		}
 	})
-	return cluster
+	return &cluster{c, f, f.SQL(), f.Codes()}
 }
 
-// handle is a pool and the Connector under it.
-type handle struct {
-	*sql.DB
-	connector *core.Connector
-}
-
-// newHandle opens a pool for a URL the way an application would that has its own dialer and resolver. The plugins are
-// those that are linked in: failover.
-func newHandle(cluster *lab.Cluster, url string, options ...pgdriver.Option) (handle, error) {
-	cfg, err := pgx.ParseConfig(url)
-	if err != nil {
-		return handle{}, err
-	}
-	options = append(options, pgdriver.WithDialer(cluster.DialContext), pgdriver.WithResolver(cluster))
-	connector, err := pgdriver.NewConnector(cfg, options...)
-	if err != nil {
-		return handle{}, err
-	}
-	return handle{DB: sql.OpenDB(connector), connector: connector.(*core.Connector)}, nil
-}
-
-func open(t *testing.T, cluster *lab.Cluster, url string, options ...pgdriver.Option) handle {
+// open opens a pool for a host of the cluster. The plugins are those that are linked in: failover.
+func open(t *testing.T, c *cluster, host string, params ...string) *frontend.Handle {
 	t.Helper()
-	db, err := newHandle(cluster, url, options...)
+	return openWith(t, c, frontend.Options{DSN: c.DSN(host, params...)})
+}
+
+func openWith(t *testing.T, c *cluster, o frontend.Options) *frontend.Handle {
+	t.Helper()
+	o.Lab = c.Cluster
+	db, err := c.front.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		if err := db.Close(); err != nil { // also when the test has closed it
 			t.Errorf("close: %v", err)
 		}
 	})
 	return db
 }
 
-// bare is a pgx connection that knows nothing of awsdb.
-func bare(t *testing.T, cluster *lab.Cluster, host string) *pgx.Conn {
+// bare is one connection of the driver that knows nothing of awsdb.
+func bare(t *testing.T, c *cluster, host string) *sql.DB {
 	t.Helper()
-	cfg, err := pgx.ParseConfig(cluster.URL(host, "application_name=bare"))
+	connector, err := c.front.Bare(c.Cluster, c.DSN(host))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.DialFunc, cfg.LookupFunc = cluster.DialContext, cluster.LookupHost
-	conn, err := pgx.ConnectConfig(t.Context(), cfg)
-	if err != nil {
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = db.Close() }) // it may be on a dead server
+	if err := bounded(patience, db.PingContext); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) }) // it may be on a dead server
-	return conn
+	return db
 }
 
 // bounded gives a call a deadline.
@@ -120,6 +119,14 @@ func scalar[T any](t *testing.T, db *sql.DB, query string, args ...any) (value T
 	return value
 }
 
+// says demands that err holds a server's error of that code.
+func (c *cluster) says(t *testing.T, what string, err error, code string) {
+	t.Helper()
+	if got := c.front.Code(err); got != code {
+		t.Errorf("%s: server's error %q, want %q: %v", what, got, code, err)
+	}
+}
+
 // eventually waits until check holds.
 func eventually(t *testing.T, what string, check func() bool) {
 	t.Helper()
@@ -130,25 +137,25 @@ func eventually(t *testing.T, what string, check func() bool) {
 	}
 }
 
-func promote(t *testing.T, cluster *lab.Cluster, id string, o lab.PromoteOptions) {
+func promote(t *testing.T, c *cluster, id string, o lab.PromoteOptions) {
 	t.Helper()
-	if err := cluster.Promote(id, o); err != nil {
+	if err := c.Promote(id, o); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // replaceWriter kills the writer, promotes a reader and brings the old writer back.
-func replaceWriter(t *testing.T, cluster *lab.Cluster) {
+func replaceWriter(t *testing.T, c *cluster) {
 	t.Helper()
-	old, next := cluster.Writer(), cluster.Readers()[0]
+	old, next := c.Writer(), c.Readers()[0]
 	old.Crash()
-	promote(t, cluster, next.ID(), lab.PromoteOptions{})
+	promote(t, c, next.ID(), lab.PromoteOptions{})
 	old.Restart()
 }
 
 // follows waits until the pool has noticed: calls that meet a connection just lost
 // may fail until then, and idle connections to the old writer are condemned after.
-func follows(t *testing.T, db *sql.DB) {
+func follows(t *testing.T, db *frontend.Handle) {
 	t.Helper()
 	eventually(t, "the pool does not follow the writer", func() bool {
 		return bounded(patience, func(ctx context.Context) error {
@@ -158,10 +165,23 @@ func follows(t *testing.T, db *sql.DB) {
 	})
 }
 
-func stateOf(err error) string {
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
-		return refused.Code
+// wantCluster demands that the library knows the kind of the database, its members and its writer.
+func wantCluster(t *testing.T, c *cluster, db *frontend.Handle, flavor lab.Flavor) {
+	t.Helper()
+	if got, want := db.Cluster().Dialect().Code(), c.front.Dialect(flavor); got != want {
+		t.Errorf("dialect %s, want %s", got, want)
 	}
-	return ""
+	hosts := len(c.Instances())
+	if slices.Contains(c.front.Flavors().Community, flavor) {
+		hosts = 1
+	}
+	var topology *core.Topology
+	eventually(t, "the topology is not known", func() bool {
+		topology = db.Cluster().Topology()
+		return topology.Verified && len(topology.Hosts) == hosts
+	})
+	writer, ok := topology.Writer()
+	if !ok || hosts > 1 && writer.ID != c.Writer().ID() {
+		t.Errorf("writer %v, want %s", writer, c.Writer().ID())
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/attempt"
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 )
 
@@ -50,11 +52,11 @@ func (j *journal) done(worker int, id string, found bool) {
 	j.progress[worker]++
 }
 
-func (j *journal) failed(attempt string, err error) {
+func (j *journal) failed(tag string, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if core.SafeToRepeat(err) {
-		j.denied[attempt] = true
+		j.denied[tag] = true
 	}
 	j.kinds[kindOf(err)]++
 }
@@ -96,19 +98,24 @@ func kindOf(err error) string {
 	return "driver: " + err.Error()
 }
 
-// Each row says who wrote it.
 const (
-	createWrites = "create table writes (id text, attempt text, host text default aurora_db_instance_identifier())"
-	indexWrites  = "create index on writes (id)" // not unique: a write that is repeated must be seen
-	insertWrite  = "insert into writes (id, attempt) values ($1, $2)"
-	lookUpWrite  = "select count(*) from writes where id = $1"
+	createWrites = "create table writes (id varchar(40), attempt varchar(40), host varchar(40))"
+	indexWrites  = "create index writes_by_id on writes (id)" // not unique: a write that is repeated must be seen
+	lookUpWrite  = "select count(*) from writes where id = ?"
 )
+
+// insertWrite also says which server has executed it.
+func insertWrite(sql frontend.SQL) string {
+	return "insert into writes (id, attempt, host) values (?, ?, " + sql.Host + ")"
+}
 
 // worker is one goroutine of the application.
 type worker struct {
 	*journal
 	number   int
 	db       *sql.DB
+	insert   string
+	lookUp   string
 	prepared *sql.Stmt // of the pool, kept through all failovers
 	random   *rand.Rand
 	own      []string // ids known to be stored
@@ -116,7 +123,7 @@ type worker struct {
 
 // work writes and reads until ctx ends; the write at hand is completed then.
 func (w *worker) work(ctx context.Context) {
-	ways := []func(ctx context.Context, id, attempt string) error{w.exec, w.exec, w.execPrepared, w.runTx, w.transaction}
+	ways := []func(ctx context.Context, id, tag string) error{w.exec, w.exec, w.execPrepared, w.runTx, w.transaction}
 	for n := 0; ctx.Err() == nil; n++ {
 		time.Sleep(time.Duration(2+w.random.IntN(15)) * time.Millisecond)
 		if n%4 == 3 {
@@ -128,16 +135,16 @@ func (w *worker) work(ctx context.Context) {
 }
 
 // write makes a write happen once: it repeats what is safe to repeat, and looks first when the outcome is unknown.
-func (w *worker) write(id string, way func(ctx context.Context, id, attempt string) error) {
+func (w *worker) write(id string, way func(ctx context.Context, id, tag string) error) {
 	for began, n := time.Now(), 0; ; n++ {
-		attempt := fmt.Sprintf("attempt-%s-%d", id, n)
-		err := bounded(callLimit, func(ctx context.Context) error { return way(ctx, id, attempt) })
+		tag := fmt.Sprintf("%s%s-%d", attempt.Prefix, id, n)
+		err := bounded(callLimit, func(ctx context.Context) error { return way(ctx, id, tag) })
 		if err == nil {
 			w.done(w.number, id, false)
 			w.own = append(w.own, id)
 			return
 		}
-		w.failed(attempt, err)
+		w.failed(tag, err)
 		if !core.SafeToRepeat(err) && w.isStored(id, err) {
 			w.done(w.number, id, true)
 			w.own = append(w.own, id)
@@ -170,7 +177,7 @@ func (w *worker) isStored(id string, err error) bool {
 
 func (w *worker) count(id string) (count int, err error) {
 	err = bounded(callLimit, func(ctx context.Context) error {
-		return w.db.QueryRowContext(ctx, lookUpWrite, id).Scan(&count)
+		return w.db.QueryRowContext(ctx, w.lookUp, id).Scan(&count)
 	})
 	return count, err
 }
@@ -186,22 +193,22 @@ func (w *worker) read() {
 	}
 }
 
-func (w *worker) exec(ctx context.Context, id, attempt string) error {
-	_, err := w.db.ExecContext(ctx, insertWrite, id, attempt)
+func (w *worker) exec(ctx context.Context, id, tag string) error {
+	_, err := w.db.ExecContext(ctx, w.insert, id, tag)
 	return err
 }
 
-func (w *worker) execPrepared(ctx context.Context, id, attempt string) error {
-	_, err := w.prepared.ExecContext(ctx, id, attempt)
+func (w *worker) execPrepared(ctx context.Context, id, tag string) error {
+	_, err := w.prepared.ExecContext(ctx, id, tag)
 	return err
 }
 
-func (w *worker) transaction(ctx context.Context, id, attempt string) error {
+func (w *worker) transaction(ctx context.Context, id, tag string) error {
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, insertWrite, id, attempt); err != nil {
+	if _, err := tx.ExecContext(ctx, w.insert, id, tag); err != nil {
 		_ = tx.Rollback() // the first error counts
 		return err
 	}
@@ -209,11 +216,11 @@ func (w *worker) transaction(ctx context.Context, id, attempt string) error {
 }
 
 // runTx gives each try a name of its own.
-func (w *worker) runTx(ctx context.Context, id, attempt string) error {
+func (w *worker) runTx(ctx context.Context, id, tag string) error {
 	try := 0
 	return core.RunTx(ctx, w.db, nil, func(tx *sql.Tx) error {
 		try++
-		_, err := tx.ExecContext(ctx, insertWrite, id, fmt.Sprintf("%s-%d", attempt, try))
+		_, err := tx.ExecContext(ctx, w.insert, id, fmt.Sprintf("%s-%d", tag, try))
 		return err
 	})
 }

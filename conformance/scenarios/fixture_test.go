@@ -46,19 +46,11 @@ func application(host string) frontend.Login {
 	return frontend.Login{User: "app", Password: "secret", Host: host, Database: "app"}
 }
 
-// each runs a test for each front end.
-func each(t *testing.T, test func(t *testing.T, f frontend.Frontend)) {
-	t.Helper()
-	for _, f := range frontend.All() {
-		t.Run(f.Name(), func(t *testing.T) { test(t, f) })
-	}
-}
-
 // virtual runs a scenario in virtual time, for each front end, and demands that
 // nothing is left of it on any host. The flavor is Aurora, if none is given.
 func virtual(t *testing.T, o lab.Options, scenario func(t *testing.T, c *cluster)) {
 	t.Helper()
-	each(t, func(t *testing.T, f frontend.Frontend) { virtually(t, f, o, scenario) })
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) { virtually(t, f, o, scenario) })
 }
 
 // virtually is virtual for one front end.
@@ -76,7 +68,7 @@ func virtually(t *testing.T, f frontend.Frontend, o lab.Options, scenario func(t
 // loopback is virtual in real time, with sockets of the kernel.
 func loopback(t *testing.T, o lab.Options, scenario func(t *testing.T, c *cluster)) {
 	t.Helper()
-	each(t, func(t *testing.T, f frontend.Frontend) { scenario(t, start(t, f, o)) })
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) { scenario(t, start(t, f, o)) })
 }
 
 // start starts a cluster for the duration of the test. Everybody may log in

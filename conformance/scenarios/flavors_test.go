@@ -15,7 +15,7 @@ import (
 
 // The flavors: each is recognised, and followed through one failover.
 func TestFlavors(t *testing.T) {
-	each(t, func(t *testing.T, f frontend.Frontend) {
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		aurora, global, multiAZ := f.Flavors().Aurora, f.Flavors().GlobalAurora, f.Flavors().MultiAZ
 		for _, v := range []struct {
 			flavor lab.Flavor
@@ -77,7 +77,7 @@ func failTwice(t *testing.T, c *cluster, p *pool) {
 // The writer of a global database moves to another region; its global endpoint
 // and the cluster endpoint of its old region follow it.
 func TestGlobalDatabaseMovesToAnotherRegion(t *testing.T) {
-	each(t, func(t *testing.T, f frontend.Frontend) {
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		virtually(t, f, lab.Options{Flavor: f.Flavors().GlobalAurora}, moveToAnotherRegion)
 	})
 }
@@ -108,7 +108,7 @@ func moveToAnotherRegion(t *testing.T, c *cluster) {
 // B72: a Multi-AZ cluster that does not let the user ask: one clear warning, and
 // then a plain connection.
 func TestB72_NoPermissionToAsk(t *testing.T) {
-	each(t, func(t *testing.T, f frontend.Frontend) {
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		virtually(t, f, lab.Options{Flavor: f.Flavors().MultiAZ}, noPermissionToAsk)
 	})
 }
@@ -152,7 +152,7 @@ func TestUnknownDialect(t *testing.T) {
 // B71: what is no cluster works as with the bare driver, without a monitor and
 // without noise.
 func TestB71_PlainServers(t *testing.T) {
-	each(t, func(t *testing.T, f frontend.Frontend) {
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		for _, flavor := range append(f.Flavors().Community, f.Flavors().RDS) {
 			for _, plugins := range []string{"", "plugins=failover", "plugins=aurora_connection_tracker,stale_dns,initial_connection", "plugins=none"} {
 				for _, name := range []string{"endpoint", "address", "alias"} {

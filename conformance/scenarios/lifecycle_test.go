@@ -238,7 +238,7 @@ func (k *tokens) Authenticate(_ context.Context, t core.Target) (core.Target, er
 func (*tokens) LoginFailed(context.Context, core.Target, error) bool { return false }
 
 // Opening a handle starts nothing; only the first connect does.
-func TestB26_OpeningStartsNothing(t *testing.T) { each(t, openingStartsNothing) }
+func TestB26_OpeningStartsNothing(t *testing.T) { frontend.Each(t, openingStartsNothing) }
 
 func openingStartsNothing(t *testing.T, f frontend.Frontend) {
 	before := runtime.NumGoroutine()

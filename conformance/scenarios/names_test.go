@@ -206,7 +206,7 @@ func TestB06_B103_CertificatesPerHost(t *testing.T) {
 
 // B106: literal IPv6 addresses.
 func TestB106_IPv6(t *testing.T) {
-	each(t, func(t *testing.T, f frontend.Frontend) {
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		virtually(t, f, lab.Options{Flavor: f.Flavors().Community[0], Instances: 1}, func(t *testing.T, c *cluster) {
 			var dialled atomic.Value
 			dial := func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -170,7 +170,7 @@ func TestUnknownPlugins(t *testing.T) {
 
 // B10: handles are made by many goroutines at once; the driver's name is taken.
 func TestB10_ConcurrentRegistration(t *testing.T) {
-	each(t, func(t *testing.T, f frontend.Frontend) {
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		for _, err := range together(50, func(n int) error {
 			host := fmt.Sprintf("mydb-%d.c9xyz0abcdef.us-east-1.rds.amazonaws.com", n)
 			db, err := sql.Open(f.Driver(), f.DSN(application(host), "plugins=failover", fmt.Sprintf("cluster_id=b10-%d", n%5)))

@@ -60,7 +60,7 @@ func unwrapAll(err error) []error {
 // B94: a password is planted in every form of configuration. It is in no log
 // record, no error in any format, no panic.
 func TestB94_NoSecretAnywhere(t *testing.T) {
-	each(t, func(t *testing.T, f frontend.Frontend) {
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		login := application("mydb.cluster-c9xyz0abcdef.us-east-1.rds.amazonaws.com")
 		login.Password = planted
 		for form := range f.DSNs(login) {

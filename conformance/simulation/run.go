@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/attempt"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/failover"
@@ -230,10 +231,10 @@ func (r *run) checkData() {
 			if !strings.HasPrefix(s.SQL, "insert") || !s.Ran {
 				continue
 			}
-			attempt := attemptOf(s)
-			delivered[attempt]++
+			tag := attempt.Of(s)
+			delivered[tag]++
 			if s.Writer {
-				accepted[writeOf(attempt)] = true
+				accepted[writeOf(tag)] = true
 			}
 		}
 	}
@@ -242,31 +243,16 @@ func (r *run) checkData() {
 			r.problem("acknowledged write %s was never received by a writer", id)
 		}
 	}
-	for attempt, n := range delivered {
-		if n > 1 && attempt != "" {
-			r.problem("%s was delivered %d times", attempt, n)
+	for tag, n := range delivered {
+		if n > 1 && tag != "" {
+			r.problem("%s was delivered %d times", tag, n)
 		}
 	}
-}
-
-// attemptOf finds the attempt's unique tag in the arguments or, in the simple
-// protocol, in the text.
-func attemptOf(s lab.Statement) string {
-	for _, a := range s.Args {
-		if text, ok := a.(string); ok && strings.HasPrefix(text, "attempt-") {
-			return text
-		}
-	}
-	if _, rest, ok := strings.Cut(s.SQL, "attempt-"); ok {
-		tag, _, _ := strings.Cut(rest, "'")
-		return "attempt-" + tag
-	}
-	return ""
 }
 
 // writeOf is the write that an attempt belongs to: attempt-w1-7-0 tries w1-7.
-func writeOf(attempt string) string {
-	parts := strings.Split(attempt, "-")
+func writeOf(tag string) string {
+	parts := strings.Split(tag, "-")
 	if len(parts) < 3 {
 		return ""
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/attempt"
 	"github.com/awsdb/awsdb/core"
 )
 
@@ -54,13 +55,13 @@ func (w *worker) bounded(ctx context.Context, what string, call func(ctx context
 
 // write makes one write happen as an application would: repeat what is safe,
 // look when the outcome is unknown.
-func (w *worker) write(ctx context.Context, how func(ctx context.Context, id, attempt string) error) {
+func (w *worker) write(ctx context.Context, how func(ctx context.Context, id, tag string) error) {
 	w.n++
 	id := fmt.Sprintf("w%d-%d", w.id, w.n)
 	for try := range 4 {
-		attempt := fmt.Sprintf("attempt-%s-%d", id, try)
-		err := w.bounded(ctx, "write", func(ctx context.Context) error { return how(ctx, id, attempt) })
-		w.note("%s: %v", attempt, err)
+		tag := fmt.Sprintf("%s%s-%d", attempt.Prefix, id, try)
+		err := w.bounded(ctx, "write", func(ctx context.Context) error { return how(ctx, id, tag) })
+		w.note("%s: %v", tag, err)
 		done, again := w.account(id, err)
 		if done || !again || ctx.Err() != nil {
 			return
@@ -97,15 +98,15 @@ func (w *worker) account(id string, err error) (done, again bool) {
 	return false, false
 }
 
-func (w *worker) exec(ctx context.Context, id, attempt string) error {
-	_, err := w.db.ExecContext(ctx, w.insert, id, attempt)
+func (w *worker) exec(ctx context.Context, id, tag string) error {
+	_, err := w.db.ExecContext(ctx, w.insert, id, tag)
 	return err
 }
 
 // prepared uses a pinned connection: sql.Stmt.Close of a statement of the whole
 // pool, and RowsAffected of a result whose connection has gone back to the pool,
 // wait with a mutex for whatever runs there now, which stops virtual time.
-func (w *worker) prepared(ctx context.Context, id, attempt string) error {
+func (w *worker) prepared(ctx context.Context, id, tag string) error {
 	c, err := w.db.Conn(ctx)
 	if err != nil {
 		return err
@@ -116,7 +117,7 @@ func (w *worker) prepared(ctx context.Context, id, attempt string) error {
 		return err
 	}
 	defer s.Close() //nolint:errcheck // the statement may be on a dead host
-	result, err := s.ExecContext(ctx, id, attempt)
+	result, err := s.ExecContext(ctx, id, tag)
 	if err != nil {
 		return err
 	}
@@ -126,23 +127,23 @@ func (w *worker) prepared(ctx context.Context, id, attempt string) error {
 	return nil
 }
 
-func (w *worker) inTx(ctx context.Context, id, attempt string) error {
+func (w *worker) inTx(ctx context.Context, id, tag string) error {
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, w.insert, id, attempt); err != nil {
+	if _, err := tx.ExecContext(ctx, w.insert, id, tag); err != nil {
 		_ = tx.Rollback() // the first error counts
 		return err
 	}
 	return tx.Commit()
 }
 
-func (w *worker) inRunTx(ctx context.Context, id, attempt string) error {
+func (w *worker) inRunTx(ctx context.Context, id, tag string) error {
 	try := 0
 	return core.RunTx(ctx, w.db, nil, func(tx *sql.Tx) error {
 		try++
-		_, err := tx.ExecContext(ctx, w.insert, id, fmt.Sprintf("%s-%d", attempt, try))
+		_, err := tx.ExecContext(ctx, w.insert, id, fmt.Sprintf("%s-%d", tag, try))
 		return err
 	})
 }

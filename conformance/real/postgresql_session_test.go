@@ -2,16 +2,14 @@ package real
 
 import (
 	"context"
-	"crypto/x509"
 	"database/sql"
-	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/pgdriver"
 )
@@ -33,7 +31,7 @@ func native(t *testing.T, conn *sql.Conn, f func(ctx context.Context, c *pgx.Con
 	}
 }
 
-func session(t *testing.T, db handle) *sql.Conn {
+func session(t *testing.T, db *frontend.Handle) *sql.Conn {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
 	if err != nil {
@@ -44,8 +42,8 @@ func session(t *testing.T, db handle) *sql.Conn {
 }
 
 func TestCopyAndNotifications(t *testing.T) {
-	cluster := startCluster(t, lab.Options{})
-	db := open(t, cluster, cluster.URL(cluster.Endpoint()))
+	cluster := start(t, frontend.PostgreSQL, lab.Options{})
+	db := open(t, cluster, cluster.Endpoint())
 	mustExec(t, db.DB, "create table copied (id int primary key, name text)")
 	const rows = 10_000
 	conn := session(t, db)
@@ -64,9 +62,7 @@ func TestCopyAndNotifications(t *testing.T) {
 	}
 	native(t, conn, func(ctx context.Context, c *pgx.Conn) error { // an error of the server's leaves the connection usable
 		_, err := c.CopyFrom(ctx, pgx.Identifier{"copied"}, []string{"id", "name"}, source())
-		if stateOf(err) != "23505" {
-			t.Errorf("copying the same rows again: %v, want SQLSTATE 23505", err)
-		}
+		cluster.says(t, "copying the same rows again", err, cluster.codes.UniqueViolation)
 		return nil
 	})
 	if err := conn.PingContext(t.Context()); err != nil {
@@ -93,15 +89,17 @@ func TestCopyAndNotifications(t *testing.T) {
 // TestSessionSettings: whatever the application asks for in the connection string or in its hook holds on every
 // connection, those that a failover makes necessary included.
 func TestSessionSettings(t *testing.T) {
-	cluster := startCluster(t, lab.Options{})
+	cluster := start(t, frontend.PostgreSQL, lab.Options{})
 	hooks := make(chan struct{}, 100)
-	db := open(t, cluster, cluster.URL(cluster.Endpoint(),
-		"application_name=shop", "TimeZone=Asia/Tokyo", "statement_timeout=54321", "options=-c work_mem=5MB -c shop.tenant=blue", "search_path=shop,public"),
-		pgdriver.WithOnConnect(func(ctx context.Context, c *pgx.Conn) error {
+	db := openWith(t, cluster, frontend.Options{
+		DSN: cluster.DSN(cluster.Endpoint(), "application_name=shop", "TimeZone=Asia/Tokyo", "statement_timeout=54321",
+			"options=-c work_mem=5MB -c shop.tenant=blue", "search_path=shop,public"),
+		OnConnect: func(ctx context.Context, query frontend.Query) error {
 			hooks <- struct{}{}
-			_, err := c.Exec(ctx, "set shop.hook = 'ran'")
+			_, err := query(ctx, "set shop.hook = 'ran'")
 			return err
-		}))
+		},
+	})
 	want := []string{"shop", "Asia/Tokyo", "54321ms", "5MB", "blue", "shop,public", "ran"}
 	check := func(when string) {
 		t.Helper()
@@ -133,39 +131,6 @@ func TestSessionSettings(t *testing.T) {
 		t.Errorf("the hook ran %d times for 4 connections: does it run on awsdb's own?", n)
 	}
 	replaceWriter(t, cluster)
-	follows(t, db.DB)
+	follows(t, db)
 	check("after a failover")
-}
-
-// TestVerifyFull: the servers' certificates are checked against the host that is really dialled.
-func TestVerifyFull(t *testing.T) {
-	cluster := startCluster(t, lab.Options{TLS: lab.TLSRequired})
-	db := open(t, cluster, cluster.URL(cluster.Endpoint()))
-	encrypted := "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
-	for _, when := range []string{"at first", "after a failover", "after another one"} {
-		if !scalar[bool](t, db.DB, encrypted) {
-			t.Errorf("%s: the connection is not encrypted", when)
-		}
-		if got := scalar[string](t, db.DB, "select aurora_db_instance_identifier()"); got != cluster.Writer().ID() {
-			t.Errorf("%s: connected to %s, the writer is %s", when, got, cluster.Writer().ID())
-		}
-		replaceWriter(t, cluster)
-		follows(t, db.DB)
-	}
-
-	cluster.Alias("db.example.com", cluster.Endpoint())
-	alias := open(t, cluster, cluster.URL("db.example.com"))
-	if err := alias.PingContext(t.Context()); !errors.As(err, new(x509.HostnameError)) {
-		t.Errorf("a host name that no certificate has: %v", err)
-	}
-	other := startCluster(t, lab.Options{TLS: lab.TLSRequired, Instances: 1})
-	stranger := open(t, cluster, cluster.URL(cluster.Endpoint(), "sslrootcert="+other.CAFile()))
-	if err := stranger.PingContext(t.Context()); !errors.As(err, new(x509.UnknownAuthorityError)) {
-		t.Errorf("an authority that is not the servers': %v", err)
-	}
-	plain := open(t, cluster, cluster.URL(cluster.Endpoint(), "sslmode=disable"))
-	var refused *pgconn.PgError
-	if err := plain.PingContext(t.Context()); !errors.As(err, &refused) || refused.Code != "28000" {
-		t.Errorf("without TLS: %v, want SQLSTATE 28000", err)
-	}
 }
