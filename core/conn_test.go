@@ -500,3 +500,19 @@ func TestImplicitCommit(t *testing.T) {
 		}
 	}
 }
+
+// Who begins after a lost transaction gets an error at which database/sql drops the
+// connection, also when it has not told us yet that the transaction is over.
+func TestBeginAfterLostTransaction(t *testing.T) {
+	c := open(t, newFakeCluster("w1").handle(t, nil))
+	if _, err := c.BeginTx(t.Context(), driver.TxOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.Link().Abort(errTestCause)
+	if _, err := c.ExecContext(t.Context(), "x", nil); err == nil {
+		t.Fatal("the connection is lost")
+	}
+	if _, err := c.BeginTx(t.Context(), driver.TxOptions{}); !errors.Is(err, driver.ErrBadConn) {
+		t.Errorf("got %v, want one that lets database/sql drop the connection", err)
+	}
+}

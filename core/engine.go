@@ -59,6 +59,12 @@ type ImplicitCommitter interface {
 	CommitsImplicitly(query string) bool
 }
 
+// ReadOnlyRejecter is implemented by an Engine whose driver has an option of its
+// own for writes that meet a read-only host (go-sql-driver's rejectReadOnly). Where
+// no plugin takes care of them, the connection is dropped and database/sql repeats
+// the statement on another one.
+type ReadOnlyRejecter interface{ RejectsReadOnly() bool }
+
 // Dialect is what one database flavour answers differently. Dialects are small
 // structs in the driver modules; they ask their questions on the connection
 // given, which is always one of our own or has just been opened.

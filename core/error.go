@@ -150,7 +150,8 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Is matches the sentinels. driver.ErrBadConn, at which database/sql repeats
 // the call on another connection, matches only if that is harmless: outside a
-// transaction, and nothing was sent or the call changes nothing by itself.
+// transaction, and nothing was sent, the call changes nothing by itself, or the
+// server refused it.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case nil:
@@ -168,7 +169,7 @@ func (e *Error) Is(target error) bool {
 }
 
 func (e *Error) repeatable() bool {
-	return e.Kind == nil && e.Op != OpConnect && !e.InTx && (!e.Sent || e.Op.repeatable())
+	return e.Kind == nil && e.Op != OpConnect && !e.InTx && e.Outcome != OutcomeUnknown
 }
 
 // Class groups errors as PEP 249 and SQLAlchemy do, for code that was written

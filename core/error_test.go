@@ -32,7 +32,7 @@ func TestErrorIs(t *testing.T) {
 		"exec, not sent, in a tx":         {&Error{Op: OpExec, InTx: true, Outcome: OutcomeRolledBack}, nil},
 		"exec, sent":                      {&Error{Op: OpExec, Sent: true, Outcome: OutcomeUnknown}, []error{ErrOutcomeUnknown}},
 		"exec, sent, in a tx":             {&Error{Op: OpExec, Sent: true, InTx: true, Outcome: OutcomeRolledBack}, nil},
-		"query, sent, refused":            {&Error{Op: OpQuery, Sent: true, Outcome: OutcomeRolledBack}, nil},
+		"query, sent, refused":            {&Error{Op: OpQuery, Sent: true, Outcome: OutcomeRolledBack}, []error{driver.ErrBadConn}}, // rejectReadOnly
 		"rows":                            {&Error{Op: OpRows, Sent: true, Outcome: OutcomeUnknown}, []error{ErrOutcomeUnknown}},
 		"begin, sent":                     {&Error{Op: OpBegin, Sent: true, Outcome: OutcomeRolledBack}, []error{driver.ErrBadConn}},
 		"prepare, sent":                   {&Error{Op: OpPrepare, Sent: true, Outcome: OutcomeRolledBack}, []error{driver.ErrBadConn}},

@@ -10,7 +10,7 @@ import (
 // to know, and what the caller shall see. sent tells that bytes left this
 // process during the call.
 func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error {
-	if c.lostTx != nil {
+	if c.lostTx != nil && call.Op != OpBegin {
 		return c.lostTx // the transaction has ended already; its first error counts
 	}
 	lost := c.link.Lost()
@@ -27,8 +27,11 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 	case lost == nil && !fault.lost() && !closed:
 		return err
 	}
-	e := &Error{Op: call.Op, Host: c.link.Host(), Phase: "send", Sent: sent, InTx: c.InTx(), Err: cause(lost, err)}
-	e.Outcome = outcome(call.Op, sent, e.InTx, c.leaky)
+	// Who begins a transaction knows that the one before is over, also when
+	// database/sql has not come round to rolling it back.
+	inTx := c.InTx() && call.Op != OpBegin
+	e := &Error{Op: call.Op, Host: c.link.Host(), Phase: "send", Sent: sent, InTx: inTx, Err: cause(lost, err)}
+	e.Outcome = outcome(call.Op, sent, inTx, inTx && c.leaky)
 	if sent {
 		e.Phase = "reply"
 	}
@@ -109,7 +112,14 @@ func (c *Conn) refused(ctx context.Context, call Call, err error) error {
 	}
 	c.recover(ctx, call, e)
 	if e.Kind == nil {
-		return err // the host is what was asked for: it is the statement that is wrong
+		if r, ok := c.connector.engine.(ReadOnlyRejecter); !ok || !r.RejectsReadOnly() {
+			return err // the host is what was asked for: it is the statement that is wrong
+		}
+		c.link.Condemn(err)
+		if e.InTx {
+			return err
+		}
+		return e // lets database/sql repeat the statement on another connection
 	}
 	c.link.Condemn(err)
 	return c.endTx(e)

@@ -37,8 +37,9 @@
 // What database/sql gets is a wrapper around go-sql-driver's connection; it has
 // every optional interface that one has, and passes on what it does not override:
 // interpolateParams, multiStatements, LOAD DATA LOCAL INFILE, compression.
-// [Unwrap] reaches the driver's own connection. Two things differ: rejectReadOnly
-// is superseded, since a write that meets a demoted writer is recognised without
-// it; and the driver's log goes to the logger of [WithLogger], at level Debug,
+// [Unwrap] reaches the driver's own connection. Two things differ: with the
+// failover plugin a write that meets a demoted writer is recognised without
+// rejectReadOnly, which then is left with the writes that a session's own settings
+// refuse; and the driver's log goes to the logger of [WithLogger], at level Debug,
 // unless the configuration has a Logger of its own.
 package mysqldriver

@@ -27,6 +27,7 @@ type engine struct {
 	dial      core.DialFunc // the application's; nil: net.Dialer
 	resolver  Resolver
 	onConnect func(context.Context, driver.Conn) error
+	reject    bool         // rejectReadOnly
 	pinned    core.Dialect // wrapper_dialect
 	log       *slog.Logger
 }
@@ -52,8 +53,8 @@ func newEngine(cfg *mysql.Config, settings core.Settings, o options) (*engine, e
 	if _, err := mysql.NewConnector(cfg); err != nil { // the driver's own checks
 		problems = append(problems, err)
 	}
-	// Superseded: the driver would hide which error it met, and close the connection.
-	cfg.RejectReadOnly = false
+	// The driver would hide which error it met: core does the same, and knows more.
+	e.reject, cfg.RejectReadOnly = cfg.RejectReadOnly, false
 	if cfg.Logger == nil || cfg.Logger == mysql.NewConfig().Logger {
 		cfg.Logger = quietLogger{o.log}
 	}
@@ -210,6 +211,9 @@ func (e *engine) forTarget(t core.Target) *mysql.Config {
 	cfg.TLS = tlsFor(cfg.TLS, e.host, host)
 	return cfg
 }
+
+// RejectsReadOnly implements core.ReadOnlyRejecter.
+func (e *engine) RejectsReadOnly() bool { return e.reject }
 
 // Detect implements core.Engine.
 func (e *engine) Detect(ctx context.Context, n core.Native, endpoint core.Endpoint) (core.Dialect, error) {
