@@ -57,7 +57,7 @@ func startSimulation(tb testing.TB) server {
 
 func (s server) config(tb testing.TB) *pgx.ConnConfig {
 	tb.Helper()
-	cfg, err := pgx.ParseConfig(s.cluster.URL(s.cluster.Endpoint()))
+	cfg, err := pgx.ParseConfig(s.cluster.DSN(s.cluster.Endpoint()))
 	if err != nil {
 		tb.Fatal(err)
 	}

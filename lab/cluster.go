@@ -5,20 +5,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/realpg"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
-
-// port is the one every instance pretends to listen on.
-const port = 5432
 
 // Cluster is a running cluster. All methods are safe for concurrent use.
 type Cluster struct {
@@ -46,6 +39,9 @@ func Start(o Options) (*Cluster, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
+	}
+	if o.Flavor.family() == mySQL {
+		return nil, errors.New("lab: there is no MySQL server yet")
 	}
 	c, err := newCluster(o)
 	if err != nil {
@@ -168,7 +164,7 @@ func (c *Cluster) RegionReaderEndpoint(region string) string { return c.name("cl
 // GlobalEndpoint is the DNS name that follows the writer of a global database through the regions; "" for
 // other flavors.
 func (c *Cluster) GlobalEndpoint() string {
-	if c.options.Flavor != GlobalAuroraPG {
+	if !c.options.Flavor.global() {
 		return ""
 	}
 	return fmt.Sprintf("%s.global-%s.global.rds.amazonaws.com", c.options.Name, account)
@@ -180,27 +176,6 @@ func (c *Cluster) InstancePattern() string { return c.instanceHost("?", c.option
 
 func (c *Cluster) instanceHost(id, region string) string {
 	return fmt.Sprintf("%s.%s.%s.rds.amazonaws.com", id, account, region)
-}
-
-// URL is a connection URL for a host of the cluster, with user, password, database and what TLS needs. Each of
-// params is one "key=value", and replaces a parameter of that name.
-func (c *Cluster) URL(host string, params ...string) string {
-	o := c.options
-	values := url.Values{"sslmode": {"disable"}}
-	if c.authority != nil {
-		values.Set("sslmode", "verify-full")
-		values.Set("sslrootcert", c.authority.file)
-	}
-	for _, param := range params {
-		key, value, _ := strings.Cut(param, "=")
-		values.Set(key, value)
-	}
-	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword(o.User, o.Password),
-		Host: net.JoinHostPort(host, strconv.Itoa(port)), Path: "/" + o.Database,
-		RawQuery: strings.ReplaceAll(values.Encode(), "+", "%20"), // to PostgreSQL, a plus sign is one
-	}
-	return u.String()
 }
 
 // RootCAs is the authority that signed the instances' certificates; nil without TLS. The certificates begin at

@@ -80,7 +80,7 @@ func (c *Cluster) at(target netip.AddrPort) (*Instance, error) {
 	}
 	for _, i := range c.instances {
 		if i.ip == target.Addr() {
-			if target.Port() != port {
+			if int(target.Port()) != c.port() {
 				return nil, connectError(syscall.ECONNREFUSED)
 			}
 			return i, nil
@@ -167,7 +167,7 @@ func (m memory) dial(ctx context.Context, i *Instance, stagger time.Duration) (n
 		return nil, err
 	}
 	client := &net.TCPAddr{IP: net.IPv4(10, 20, 255, 1), Port: 32768 + int(stagger)} // the same in every run
-	server := net.TCPAddrFromAddrPort(netip.AddrPortFrom(i.ip, port))
+	server := net.TCPAddrFromAddrPort(netip.AddrPortFrom(i.ip, uint16(i.cluster.port())))
 	clientEnd, serverEnd := memnet.Pipe(client, server, delay)
 	if !i.serve(serverEnd) {
 		return nil, connectError(syscall.ECONNREFUSED)

@@ -5,7 +5,7 @@
 //	if err != nil { ... }
 //	defer cluster.Close()
 //
-//	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
+//	cfg, err := pgx.ParseConfig(cluster.DSN(cluster.Endpoint()))
 //	if err != nil { ... }
 //	cfg.DialFunc, cfg.LookupFunc = cluster.DialContext, cluster.LookupHost
 //	db := stdlib.OpenDB(*cfg)

@@ -24,7 +24,7 @@ func ExampleStartReal() {
 	}
 	defer cluster.Close()
 
-	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint())) // with verify-full
+	cfg, err := pgx.ParseConfig(cluster.DSN(cluster.Endpoint())) // with verify-full
 	if err != nil {
 		log.Fatal(err)
 	}

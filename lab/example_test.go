@@ -23,7 +23,7 @@ func Example() {
 	}
 	defer cluster.Close()
 
-	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
+	cfg, err := pgx.ParseConfig(cluster.DSN(cluster.Endpoint()))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func ExampleInstance_OnStatement() {
 		log.Fatal(err)
 	}
 	defer cluster.Close()
-	cfg, err := pgxpool.ParseConfig(cluster.URL(cluster.Endpoint()))
+	cfg, err := pgxpool.ParseConfig(cluster.DSN(cluster.Endpoint()))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func ExampleInstance_Vanish() {
 		log.Fatal(err)
 	}
 	defer cluster.Close()
-	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
+	cfg, err := pgx.ParseConfig(cluster.DSN(cluster.Endpoint()))
 	if err != nil {
 		log.Fatal(err)
 	}

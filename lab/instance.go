@@ -70,7 +70,7 @@ func (i *Instance) Region() string { return i.region }
 func (i *Instance) Host() string { return i.host }
 
 // Addr is Host with the port.
-func (i *Instance) Addr() string { return net.JoinHostPort(i.host, strconv.Itoa(port)) }
+func (i *Instance) Addr() string { return net.JoinHostPort(i.host, strconv.Itoa(i.cluster.port())) }
 
 // IP is the address the cluster's DNS gives for the instance, "10.20.0.11". Only [Cluster.DialContext] knows a
 // way there.
@@ -125,7 +125,7 @@ func (i *Instance) status(writer bool, now time.Time) sqlengine.InstanceStatus {
 		updated = i.quietSince // nobody renews the row any more
 	}
 	return sqlengine.InstanceStatus{
-		ID: i.id, Region: i.region, Endpoint: i.host, Port: port, Writer: writer,
+		ID: i.id, Region: i.region, Endpoint: i.host, Port: i.cluster.port(), Writer: writer,
 		CPU: cpu, LagMillis: float64(lag) / float64(time.Millisecond), LastUpdate: updated,
 	}
 }

@@ -50,7 +50,7 @@ func eachNetwork(t *testing.T, o lab.Options, f func(t *testing.T, cluster *lab.
 
 func config(t *testing.T, cluster *lab.Cluster, host string, params ...string) *pgx.ConnConfig {
 	t.Helper()
-	cfg, err := pgx.ParseConfig(cluster.URL(host, params...))
+	cfg, err := pgx.ParseConfig(cluster.DSN(host, params...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestReadAndWrite(t *testing.T) {
 
 func TestPool(t *testing.T) {
 	eachNetwork(t, lab.Options{}, func(t *testing.T, cluster *lab.Cluster) {
-		cfg, err := pgxpool.ParseConfig(cluster.URL(cluster.Endpoint()))
+		cfg, err := pgxpool.ParseConfig(cluster.DSN(cluster.Endpoint()))
 		if err != nil {
 			t.Fatal(err)
 		}

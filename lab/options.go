@@ -20,6 +20,15 @@ const (
 	MultiAZPG                    // RDS for PostgreSQL, Multi-AZ DB cluster
 	RDSPG                        // RDS for PostgreSQL, single instance
 	PG                           // community PostgreSQL
+
+	AuroraMySQL       // Amazon Aurora MySQL
+	GlobalAuroraMySQL // Aurora MySQL in a global database, see Options.SecondaryRegions
+	MultiAZMySQL      // RDS for MySQL, Multi-AZ DB cluster
+	RDSMySQL          // RDS for MySQL, single instance
+	MySQL             // community MySQL
+	MariaDB           // community MariaDB
+
+	flavors // how many there are
 )
 
 func (f Flavor) server() sqlengine.Flavor {
@@ -34,6 +43,32 @@ func (f Flavor) server() sqlengine.Flavor {
 		return sqlengine.PG
 	}
 	return sqlengine.AuroraPG
+}
+
+// family is the engine of a flavor.
+type family int
+
+const (
+	postgreSQL family = iota
+	mySQL
+)
+
+func (f Flavor) family() family {
+	if f >= AuroraMySQL {
+		return mySQL
+	}
+	return postgreSQL
+}
+
+// global tells a global database.
+func (f Flavor) global() bool { return f == GlobalAuroraPG || f == GlobalAuroraMySQL }
+
+// port is the one every instance pretends to listen on.
+func (f Flavor) port() int {
+	if f.family() == mySQL {
+		return 3306
+	}
+	return 5432
 }
 
 // Network is what carries the bytes.
@@ -53,9 +88,15 @@ type Auth int
 
 // The ways to log in.
 const (
-	SCRAM     Auth = iota // SCRAM-SHA-256 with Options.User and Options.Password
-	Cleartext             // the password in the clear, as an IAM token is sent; see Options.VerifyPassword
-	Trust                 // everybody is let in
+	// Password is Options.User and Options.Password, checked by SCRAM-SHA-256 or, with MySQL, caching_sha2_password.
+	Password Auth = iota
+	// NativePassword is the same with MySQL's mysql_native_password.
+	NativePassword
+	// Cleartext is the password in the clear, as an IAM token is sent; see Options.VerifyPassword. MySQL asks for it
+	// over TLS only.
+	Cleartext
+	// Trust lets everybody in.
+	Trust
 )
 
 // TLSMode says whether the instances speak TLS.
@@ -65,7 +106,7 @@ type TLSMode int
 const (
 	TLSOff TLSMode = iota
 	TLSOptional
-	TLSRequired // a session without TLS is refused with SQLSTATE 28000
+	TLSRequired // a session without TLS is refused, with SQLSTATE 28000 or MySQL's error 3159
 )
 
 // Options say what [Start] and [StartReal] start. The zero value is an Aurora PostgreSQL cluster mydb with a writer and two
@@ -77,14 +118,14 @@ type Options struct {
 	Flavor    Flavor  // default AuroraPG
 	Network   Network // default Loopback
 
-	// SecondaryRegions are the other regions of a global database; default for GlobalAuroraPG: eu-west-1. Their
+	// SecondaryRegions are the other regions of a global database; default for a global flavor: eu-west-1. Their
 	// instances are called mydb-eu-west-1-1 and so on and are readers.
 	SecondaryRegions []string
 
 	User     string // default "app"
 	Password string // default "secret"; not a secret, for nothing but the lab listens to it
 	Database string // default "app"
-	Auth     Auth   // default SCRAM
+	Auth     Auth   // default Password
 	// VerifyPassword replaces User and Password when Auth is Cleartext.
 	VerifyPassword func(user, password string) bool
 	// TLS: each cluster has its own authority, each instance a certificate for its own name and the endpoints of its
@@ -97,7 +138,7 @@ type Options struct {
 	// answer.
 	Latency time.Duration
 
-	// Settings are further server settings, visible to SHOW and current_setting.
+	// Settings are further server settings, visible to SHOW and current_setting, or to SHOW VARIABLES and SELECT @@name.
 	Settings map[string]string
 }
 
@@ -118,7 +159,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.User = cmp.Or(o.User, "app")
 	o.Password = cmp.Or(o.Password, "secret")
 	o.Database = cmp.Or(o.Database, "app")
-	if o.Flavor == GlobalAuroraPG && o.SecondaryRegions == nil {
+	if o.Flavor.global() && o.SecondaryRegions == nil {
 		o.SecondaryRegions = []string{"eu-west-1"}
 	}
 	if err := checkIdentifier(o.Name); err != nil {
@@ -127,14 +168,18 @@ func (o Options) withDefaults() (Options, error) {
 	switch {
 	case o.Instances < 1 || o.Instances > 100:
 		return o, fmt.Errorf("lab: %d instances: write 1 to 100", o.Instances)
-	case o.Flavor < AuroraPG || o.Flavor > PG:
+	case o.Flavor < 0 || o.Flavor >= flavors:
 		return o, fmt.Errorf("lab: there is no flavor %d", o.Flavor)
 	case o.Latency < 0:
 		return o, fmt.Errorf("lab: latency %v is negative", o.Latency)
 	case o.VerifyPassword != nil && o.Auth != Cleartext:
 		return o, errors.New("lab: VerifyPassword needs Auth: lab.Cleartext, no other login shows the server the password")
-	case len(o.SecondaryRegions) > 0 && o.Flavor != GlobalAuroraPG:
-		return o, errors.New("lab: SecondaryRegions needs Flavor: lab.GlobalAuroraPG")
+	case o.Auth == NativePassword && o.Flavor.family() != mySQL:
+		return o, errors.New("lab: NativePassword is MySQL's: write Auth: lab.Password, or a Flavor of MySQL")
+	case o.Auth == Cleartext && o.Flavor.family() == mySQL && o.TLS == TLSOff:
+		return o, errors.New("lab: MySQL asks for a password in the clear over TLS only: add TLS: lab.TLSOptional")
+	case len(o.SecondaryRegions) > 0 && !o.Flavor.global():
+		return o, errors.New("lab: SecondaryRegions needs Flavor: lab.GlobalAuroraPG or lab.GlobalAuroraMySQL")
 	}
 	return o, nil
 }

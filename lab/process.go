@@ -31,7 +31,7 @@ func newProcess(i *Instance) *process {
 		Login: p.login, Statement: p.statement, RequireTLS: o.TLS == TLSRequired,
 	}
 	switch o.Auth {
-	case SCRAM:
+	case Password:
 		config.Auth = pgserver.SCRAM
 	case Cleartext:
 		config.Auth = pgserver.Cleartext

@@ -54,8 +54,8 @@ func (o Options) realFlavor() (realpg.Flavor, error) {
 	switch {
 	case o.Network != Loopback:
 		return "", errors.New("lab: real servers cannot run in memory: leave Network as lab.Loopback, or use lab.Start")
-	case o.Auth != SCRAM:
-		return "", errors.New("lab: real servers ask for SCRAM logins only: leave Auth as lab.SCRAM, or use lab.Start")
+	case o.Auth != Password:
+		return "", errors.New("lab: real servers check passwords only: leave Auth as lab.Password, or use lab.Start")
 	}
 	switch o.Flavor {
 	case AuroraPG:
@@ -73,7 +73,7 @@ func (c *Cluster) startServers(ctx context.Context, flavor realpg.Flavor) error 
 	o := c.options
 	options := realpg.Options{
 		User: o.User, Password: o.Password, Database: o.Database, Settings: o.Settings, Flavor: flavor,
-		Suffix: strings.TrimPrefix(c.InstancePattern(), "?."), EndpointPort: port,
+		Suffix: strings.TrimPrefix(c.InstancePattern(), "?."), EndpointPort: o.Flavor.port(),
 		RequireTLS: o.TLS == TLSRequired, TLS: map[string]realpg.KeyPair{},
 	}
 	directory, err := os.MkdirTemp("", "awsdb-lab-")

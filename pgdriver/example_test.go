@@ -22,7 +22,7 @@ func Example_failover() {
 		log.Fatal(err)
 	}
 	defer cluster.Close()
-	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
+	cfg, err := pgx.ParseConfig(cluster.DSN(cluster.Endpoint()))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func start() (*lab.Cluster, *sql.DB) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
+	cfg, err := pgx.ParseConfig(cluster.DSN(cluster.Endpoint()))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -266,7 +266,7 @@ func deliver(t *testing.T, f frontend.Frontend, mode string, follows bool, c cal
 	}
 	defer cluster.Close()
 	knife := &knife{dial: cluster.DialContext}
-	db := open(t, f, frontend.Options{Lab: cluster, DSN: cluster.URL(cluster.Endpoint(), mode), Dial: knife.DialContext}, follows)
+	db := open(t, f, frontend.Options{Lab: cluster, DSN: cluster.DSN(cluster.Endpoint(), mode), Dial: knife.DialContext}, follows)
 	defer db.Close() //nolint:errcheck // checked below
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

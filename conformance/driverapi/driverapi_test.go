@@ -34,7 +34,7 @@ func each(t *testing.T, test func(t *testing.T, b *bed)) {
 			t.Fatal(err)
 		}
 		t.Cleanup(cluster.Close)
-		native, err := f.Bare(cluster, cluster.URL(cluster.Endpoint()))
+		native, err := f.Bare(cluster, cluster.DSN(cluster.Endpoint()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func each(t *testing.T, test func(t *testing.T, b *bed)) {
 // open is a handle of awsdb. onConnect may be nil.
 func (b *bed) open(t *testing.T, onConnect func(context.Context, frontend.Query) error) *frontend.Handle {
 	t.Helper()
-	h, err := b.front.Open(frontend.Options{Lab: b.lab, DSN: b.lab.URL(b.lab.Endpoint()), OnConnect: onConnect})
+	h, err := b.front.Open(frontend.Options{Lab: b.lab, DSN: b.lab.DSN(b.lab.Endpoint()), OnConnect: onConnect})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,9 +33,6 @@ type cluster struct {
 	codes frontend.Codes
 }
 
-// DSN is a connection string for a host of the cluster.
-func (c *cluster) DSN(host string, params ...string) string { return c.URL(host, params...) }
-
 // start starts servers for the duration of the test. The flavor is Aurora, if none is given.
 func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 	t.Helper()

@@ -38,9 +38,6 @@ type cluster struct {
 	codes  frontend.Codes
 }
 
-// DSN is a connection string for a host of the cluster.
-func (c *cluster) DSN(host string, params ...string) string { return c.URL(host, params...) }
-
 // application is how the tests' application logs in.
 func application(host string) frontend.Login {
 	return frontend.Login{User: "app", Password: "secret", Host: host, Database: "app"}
@@ -75,7 +72,7 @@ func loopback(t *testing.T, o lab.Options, scenario func(t *testing.T, c *cluste
 // unless the options say otherwise: SCRAM costs real time.
 func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 	t.Helper()
-	if o.Auth == lab.SCRAM && o.Password == "" {
+	if o.Auth == lab.Password && o.Password == "" {
 		o.Auth = lab.Trust
 	}
 	if o.Flavor == (lab.Options{}).Flavor {

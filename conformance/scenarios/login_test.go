@@ -13,7 +13,7 @@ import (
 // B41: a wrong password ends a connect at once, in any mode, and is no failover.
 func TestB41_WrongPassword(t *testing.T) {
 	for _, mode := range []string{"strict-writer", "strict-reader", "reader-or-writer"} {
-		for _, auth := range []lab.Auth{lab.SCRAM, lab.Cleartext} {
+		for _, auth := range []lab.Auth{lab.Password, lab.Cleartext} {
 			virtual(t, lab.Options{Auth: auth, Password: "right"}, func(t *testing.T, c *cluster) {
 				good := openWith(t, c, frontend.Options{DSN: c.DSN(c.Endpoint(), "failover_mode="+mode, "topology-monitoring-user=app")})
 				if err := good.PingContext(t.Context()); err != nil {

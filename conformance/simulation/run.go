@@ -75,7 +75,7 @@ func (r *run) setUp() error {
 	var err error
 	auth := lab.Trust
 	if r.rng.IntN(20) == 0 {
-		auth = lab.SCRAM // costs a tenth of the whole simulation
+		auth = lab.Password // costs a tenth of the whole simulation
 	}
 	r.cluster, err = lab.Start(lab.Options{
 		Flavor:    r.front.Flavors().Aurora,
@@ -107,7 +107,7 @@ func (r *run) readerPool() (*sql.DB, error) {
 
 func (r *run) pool(endpoint string, mode failover.Mode) (*sql.DB, error) {
 	ways := r.front.Params().Modes // of sending statements
-	dsn := r.cluster.URL(endpoint, ways[r.rng.IntN(len(ways))])
+	dsn := r.cluster.DSN(endpoint, ways[r.rng.IntN(len(ways))])
 	plugin, err := failover.New(failover.Options{Mode: mode, Timeout: time.Duration(20+r.rng.IntN(280)) * time.Second})
 	if err != nil {
 		return nil, err

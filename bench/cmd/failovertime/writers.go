@@ -38,7 +38,7 @@ type writers struct {
 }
 
 func startWriters(cluster *lab.Cluster, workers int, timeline *timeline) (*writers, error) {
-	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
+	cfg, err := pgx.ParseConfig(cluster.DSN(cluster.Endpoint()))
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func serve() error {
 		return err
 	}
 	defer cluster.Close()
-	d := directory{cluster.URL(cluster.Endpoint()), map[string]string{cluster.Endpoint(): cluster.Writer().ListenAddr()}}
+	d := directory{cluster.DSN(cluster.Endpoint()), map[string]string{cluster.Endpoint(): cluster.Writer().ListenAddr()}}
 	for _, i := range cluster.Instances() {
 		d.Addrs[i.Host()] = i.ListenAddr()
 	}

@@ -51,7 +51,7 @@ func (e Engine) flavor() lab.Flavor { return lab.AuroraPG }
 // connector is all that a program has to do; only the dialer and the resolver
 // would be the usual ones.
 func (e Engine) connector(cluster *lab.Cluster, log *slog.Logger) (driver.Connector, error) {
-	cfg, err := pgx.ParseConfig(cluster.URL(cluster.Endpoint()))
+	cfg, err := pgx.ParseConfig(cluster.DSN(cluster.Endpoint()))
 	if err != nil {
 		return nil, fmt.Errorf("parse the cluster's own URL: %w", err)
 	}
