@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -18,25 +19,28 @@ type contestant struct {
 	connector func(tb testing.TB) driver.Connector
 }
 
-var fakes = []contestant{
-	{"bare", func(testing.TB) driver.Connector { return fakeBare{} }},
-	{"awsdb", newFakeConnector},
+// contest is what two contestants are compared on.
+type contest struct {
+	statements
+	contestants []contestant
 }
 
 var reverse = flag.Bool("reverse", false, "let awsdb run before the bare driver")
 
-func BenchmarkFake(b *testing.B) {
-	benchmarkOperations(b, fakes)
-	benchmarkParallel(b, fakes)
-	benchmarkOpenClose(b, fakes)
+func BenchmarkFake(b *testing.B) { benchmark(b, newFakeContest(fakeDriver{})) }
+
+// BenchmarkFakeSkipping is about the calls that a driver such as go-sql-driver
+// makes three of, and the statements of such a driver.
+func BenchmarkFakeSkipping(b *testing.B) {
+	benchmarkOperations(b, newFakeContest(fakeDriver{skips: true}), "-argument", "prepared-")
 }
 
-func BenchmarkLoopback(b *testing.B) {
-	server := startServer(b)
-	contestants := []contestant{{"bare", server.bare}, {"awsdb", server.awsdb}}
-	benchmarkOperations(b, contestants)
-	benchmarkParallel(b, contestants)
-	benchmarkOpenClose(b, contestants)
+func BenchmarkLoopbackPostgreSQL(b *testing.B) { benchmark(b, startPostgreSQL(b)) }
+
+func benchmark(b *testing.B, c contest) {
+	benchmarkOperations(b, c, "")
+	benchmarkParallel(b, c.contestants)
+	benchmarkOpenClose(b, c.contestants)
 }
 
 // each runs one benchmark for both.
@@ -57,11 +61,15 @@ func each(b *testing.B, name string, contestants []contestant, run func(b *testi
 	})
 }
 
-func benchmarkOperations(b *testing.B, contestants []contestant) {
+// benchmarkOperations is about the operations whose names have one of the parts.
+func benchmarkOperations(b *testing.B, c contest, parts ...string) {
 	for _, o := range operations {
-		each(b, o.name, contestants, func(b *testing.B, db *sql.DB) {
+		if !slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(o.name, part) }) {
+			continue
+		}
+		each(b, o.name, c.contestants, func(b *testing.B, db *sql.DB) {
 			db.SetMaxOpenConns(1)
-			run := o.start(b, db)
+			run := o.start(b, db, c.statements)
 			if err := run(); err != nil { // connects
 				b.Fatal(err)
 			}

@@ -23,14 +23,27 @@ const (
 	message     = 50 // bytes
 )
 
+// newFakeContest compares the fake driver with itself under awsdb.
+func newFakeContest(d fakeDriver) contest {
+	return contest{statements{hundredRows, "select $1"}, []contestant{
+		{"bare", func(testing.TB) driver.Connector { return fakeBare{d} }},
+		{"awsdb", d.newConnector},
+	}}
+}
+
+// hundredRows is the query that the fake driver answers with as many.
+const hundredRows = "select 100 rows"
+
 // fakeBare connects without awsdb.
-type fakeBare struct{}
+type fakeBare struct{ driver fakeDriver }
 
-func (fakeBare) Connect(context.Context) (driver.Conn, error) { return newFakeConn(fakeSocket{}), nil }
-func (fakeBare) Driver() driver.Driver                        { return fakeDriver{} }
+func (k fakeBare) Connect(context.Context) (driver.Conn, error) {
+	return k.driver.newConn(fakeSocket{}), nil
+}
+func (k fakeBare) Driver() driver.Driver { return k.driver }
 
-// newFakeConnector connects with awsdb, the failover plugin on.
-func newFakeConnector(tb testing.TB) driver.Connector {
+// newConnector connects with awsdb, the failover plugin on.
+func (d fakeDriver) newConnector(tb testing.TB) driver.Connector {
 	tb.Helper()
 	plugin, err := failover.New(failover.Options{})
 	if err != nil {
@@ -41,7 +54,7 @@ func newFakeConnector(tb testing.TB) driver.Connector {
 		tb.Fatal(err)
 	}
 	k, err := core.NewConnector(core.Config{
-		Engine: fakeEngine{}, Family: "fake", Driver: fakeDriver{}, Addr: fakeAddress, Settings: settings,
+		Engine: fakeEngine{d}, Family: "fake", Driver: d, Addr: fakeAddress, Settings: settings,
 		Plugins: []core.Plugin{plugin},
 		Dial:    func(context.Context, string, string) (net.Conn, error) { return fakeSocket{}, nil },
 	})
@@ -51,7 +64,14 @@ func newFakeConnector(tb testing.TB) driver.Connector {
 	return k
 }
 
-type fakeDriver struct{}
+// fakeDriver comes in two kinds.
+type fakeDriver struct {
+	// skips: calls with arguments are left to statements, as by go-sql-driver,
+	// which answers them with ErrSkip; database/sql then prepares, executes and
+	// closes. Statements are closed without an answer, and check and convert their
+	// arguments themselves.
+	skips bool
+}
 
 func (fakeDriver) Open(string) (driver.Conn, error) {
 	return nil, errors.New("fake: use a connector")
@@ -69,14 +89,18 @@ func (fakeSocket) SetDeadline(time.Time) error      { return nil }
 func (fakeSocket) SetReadDeadline(time.Time) error  { return nil }
 func (fakeSocket) SetWriteDeadline(time.Time) error { return nil }
 
-type fakeEngine struct{}
+type fakeEngine struct{ driver fakeDriver }
 
-func (fakeEngine) Open(ctx context.Context, t core.Target) (core.Native, *core.Link, error) {
+func (e fakeEngine) Open(ctx context.Context, t core.Target) (core.Native, *core.Link, error) {
 	socket, err := t.Dial(ctx, "tcp", t.Host.Addr)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &fakeNative{fakeConn: newFakeConn(socket)}, socket.(*core.Link), nil
+	native := &fakeNative{fakeConn: e.driver.newConn(socket)}
+	if e.driver.skips {
+		return silentNative{native}, socket.(*core.Link), nil
+	}
+	return native, socket.(*core.Link), nil
 }
 
 func (fakeEngine) Detect(context.Context, core.Native, core.Endpoint) (core.Dialect, error) {
@@ -105,9 +129,12 @@ type fakeConn struct {
 	request [message]byte
 	answer  [message]byte
 	rows    fakeRows
+	skips   bool
 }
 
-func newFakeConn(socket net.Conn) *fakeConn { return &fakeConn{socket: socket} }
+func (d fakeDriver) newConn(socket net.Conn) *fakeConn {
+	return &fakeConn{socket: socket, skips: d.skips}
+}
 
 func (c *fakeConn) exchange() error {
 	if _, err := c.socket.Write(c.request[:]); err != nil {
@@ -129,16 +156,26 @@ func (c *fakeConn) query(text string) (driver.Rows, error) {
 	return &c.rows, nil
 }
 
-func (c *fakeConn) QueryContext(_ context.Context, text string, _ []driver.NamedValue) (driver.Rows, error) {
+func (c *fakeConn) QueryContext(_ context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	if c.skips && len(args) > 0 {
+		return nil, driver.ErrSkip
+	}
 	return c.query(text)
 }
 
-func (c *fakeConn) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+func (c *fakeConn) ExecContext(_ context.Context, _ string, args []driver.NamedValue) (driver.Result, error) {
+	if c.skips && len(args) > 0 {
+		return nil, driver.ErrSkip
+	}
 	return driver.RowsAffected(1), c.exchange()
 }
 
 func (c *fakeConn) PrepareContext(_ context.Context, text string) (driver.Stmt, error) {
-	return &fakeStmt{c, text}, c.exchange()
+	s := &fakeStmt{c, text}
+	if c.skips {
+		return skippingStmt{s}, c.exchange()
+	}
+	return s, c.exchange()
 }
 
 func (c *fakeConn) Prepare(text string) (driver.Stmt, error) {
@@ -181,6 +218,20 @@ func (s *fakeStmt) QueryContext(context.Context, []driver.NamedValue) (driver.Ro
 	return s.conn.query(s.text)
 }
 
+// skippingStmt is the statement of a driver that skips.
+type skippingStmt struct{ *fakeStmt }
+
+// Close sends a message that is not answered.
+func (s skippingStmt) Close() error {
+	_, err := s.conn.socket.Write(s.conn.request[:])
+	return err
+}
+
+func (s skippingStmt) CheckNamedValue(*driver.NamedValue) error { return nil }
+func (s skippingStmt) ColumnConverter(int) driver.ValueConverter {
+	return driver.DefaultParameterConverter
+}
+
 type fakeRows struct{ left int }
 
 var fakeColumns = []string{"n"}
@@ -203,6 +254,11 @@ type fakeNative struct {
 	*fakeConn
 	shim reportingRows
 }
+
+// silentNative closes statements without an answer.
+type silentNative struct{ *fakeNative }
+
+func (silentNative) ClosesSilently() {}
 
 type reportingRows struct {
 	*fakeRows

@@ -7,48 +7,65 @@ import (
 	"testing"
 )
 
-// hundredRows is the statement with as many rows.
-const hundredRows = "select n from generate_series(1, 100) as n"
+// statements are those that are not the same everywhere.
+type statements struct {
+	hundredRows string // as many, of one integer
+	argument    string // its argument, an integer
+}
 
 // operation is one thing that an application does again and again.
 type operation struct {
 	name string
 	// start prepares what is needed and returns the operation. What it opens is
 	// closed with the pool.
-	start func(tb testing.TB, db *sql.DB) func() error
+	start func(tb testing.TB, db *sql.DB, s statements) func() error
 }
 
 var ctx = context.Background()
 
 var operations = []operation{
-	{"query-row", func(_ testing.TB, db *sql.DB) func() error {
+	{"query-row", func(_ testing.TB, db *sql.DB, _ statements) func() error {
 		return func() error {
 			var n int64
 			return db.QueryRowContext(ctx, "select 1").Scan(&n)
 		}
 	}},
-	{"exec", func(_ testing.TB, db *sql.DB) func() error {
+	{"exec", func(_ testing.TB, db *sql.DB, _ statements) func() error {
 		return func() error {
 			_, err := db.ExecContext(ctx, "select 1")
 			return err
 		}
 	}},
-	{"prepared-exec", func(tb testing.TB, db *sql.DB) func() error {
+	{"prepared-exec", func(tb testing.TB, db *sql.DB, _ statements) func() error {
 		s := prepare(tb, db)
 		return func() error {
 			_, err := s.ExecContext(ctx)
 			return err
 		}
 	}},
-	{"prepared-query", func(tb testing.TB, db *sql.DB) func() error {
+	{"prepared-query", func(tb testing.TB, db *sql.DB, _ statements) func() error {
 		s := prepare(tb, db)
 		return func() error {
 			var n int64
 			return s.QueryRowContext(ctx).Scan(&n)
 		}
 	}},
-	{"rows-100", func(_ testing.TB, db *sql.DB) func() error { return func() error { return readHundred(db) } }},
-	{"begin-commit", func(_ testing.TB, db *sql.DB) func() error {
+	{"query-argument", func(_ testing.TB, db *sql.DB, s statements) func() error {
+		return func() error {
+			var n int64
+			return db.QueryRowContext(ctx, s.argument, 1).Scan(&n)
+		}
+	}},
+	{"exec-argument", func(_ testing.TB, db *sql.DB, s statements) func() error {
+		return func() error {
+			_, err := db.ExecContext(ctx, s.argument, 1)
+			return err
+		}
+	}},
+	{"rows-100", func(_ testing.TB, db *sql.DB, s statements) func() error {
+		return func() error { return readHundred(db, s.hundredRows) }
+	}},
+	{"begin-commit", func(_ testing.TB, db *sql.DB, _ statements) func() error {
 		return func() error {
 			tx, err := db.BeginTx(ctx, nil)
 			if err != nil {
@@ -68,8 +85,8 @@ func prepare(tb testing.TB, db *sql.DB) *sql.Stmt {
 	return s
 }
 
-func readHundred(db *sql.DB) error {
-	rows, err := db.QueryContext(ctx, hundredRows)
+func readHundred(db *sql.DB, statement string) error {
+	rows, err := db.QueryContext(ctx, statement)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/awsdb/awsdb/bench/internal/database"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -27,6 +28,7 @@ func main() {
 	failovers := flag.Int("failovers", 50, "number of failovers")
 	workers := flag.Int("workers", 1, "number of goroutines that write")
 	seed := flag.Uint64("seed", 1, "of the times and the choice of the new writer")
+	engine := flag.String("engine", database.PostgreSQL.Name, "kind of database: "+database.Names())
 	only := flag.String("way", "", "only this way of losing the writer")
 	outlier := flag.Duration("timeline", p99Target, "show what happened in rounds in which a worker waited longer")
 	flag.Parse()
@@ -35,18 +37,24 @@ func main() {
 		fmt.Fprintf(os.Stderr, "failovertime: -way is one of %s; -failovers and -workers are at least 1\n", names(ways))
 		os.Exit(2)
 	}
-	measured, err := measure(settings{*failovers, *workers, *seed, chosen, *outlier})
+	d, err := database.ByName(*engine)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "failovertime:", err)
+		os.Exit(2)
+	}
+	measured, err := measure(settings{d, *failovers, *workers, *seed, chosen, *outlier})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "failovertime:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("%d failovers, %d workers, seed %d\n\n", *failovers, *workers, *seed)
+	fmt.Printf("%s, %d failovers, %d workers, seed %d\n\n", d.Name, *failovers, *workers, *seed)
 	if !printTables(measured, chosen) {
 		os.Exit(1)
 	}
 }
 
 type settings struct {
+	database           database.Database
 	failovers, workers int
 	seed               uint64
 	ways               []way
@@ -65,13 +73,13 @@ type measurement struct {
 const roundLimit = 60 * time.Second
 
 func measure(s settings) ([]measurement, error) {
-	cluster, err := lab.Start(lab.Options{})
+	cluster, err := lab.Start(lab.Options{Flavor: s.database.Flavor})
 	if err != nil {
 		return nil, err
 	}
 	defer cluster.Close()
 	timeline := &timeline{}
-	writers, err := startWriters(cluster, s.workers, timeline)
+	writers, err := startWriters(s.database, cluster, s.workers, timeline)
 	if err != nil {
 		return nil, err
 	}

@@ -7,11 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/awsdb/awsdb/failover"
+	"github.com/awsdb/awsdb/bench/internal/database"
 	"github.com/awsdb/awsdb/lab"
-	"github.com/awsdb/awsdb/pgdriver"
 )
 
 const (
@@ -24,6 +21,7 @@ const (
 
 // writers are goroutines that write all the time, on one pool.
 type writers struct {
+	database database.Database
 	db       *sql.DB
 	timeline *timeline
 	cancel   context.CancelFunc
@@ -37,21 +35,12 @@ type writers struct {
 	all      chan time.Time // capacity 1; when the last worker had its first
 }
 
-func startWriters(cluster *lab.Cluster, workers int, timeline *timeline) (*writers, error) {
-	cfg, err := pgx.ParseConfig(cluster.DSN(cluster.Endpoint()))
+func startWriters(d database.Database, cluster *lab.Cluster, workers int, timeline *timeline) (*writers, error) {
+	connector, err := d.AWSDB(database.To(cluster), slog.New(timeline))
 	if err != nil {
 		return nil, err
 	}
-	plugin, err := failover.New(failover.Options{})
-	if err != nil {
-		return nil, err
-	}
-	connector, err := pgdriver.NewConnector(cfg, pgdriver.WithDialer(cluster.DialContext),
-		pgdriver.WithResolver(cluster), pgdriver.WithPlugins(plugin), pgdriver.WithLogger(slog.New(timeline)))
-	if err != nil {
-		return nil, err
-	}
-	w := &writers{db: sql.OpenDB(connector), timeline: timeline, workers: workers}
+	w := &writers{database: d, db: sql.OpenDB(connector), timeline: timeline, workers: workers}
 	w.db.SetMaxOpenConns(workers)
 	w.db.SetMaxIdleConns(workers)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -67,11 +56,11 @@ func startWriters(cluster *lab.Cluster, workers int, timeline *timeline) (*write
 }
 
 func (w *writers) createTable(ctx context.Context) error {
-	if _, err := w.db.ExecContext(ctx, "create table beats (worker int primary key, n int)"); err != nil {
+	if _, err := w.db.ExecContext(ctx, w.database.CreateBeats); err != nil {
 		return err
 	}
 	for worker := range w.workers {
-		if _, err := w.db.ExecContext(ctx, "insert into beats values ($1, 0)", worker); err != nil {
+		if _, err := w.db.ExecContext(ctx, w.database.InsertBeat, worker); err != nil {
 			return err
 		}
 	}
@@ -89,8 +78,7 @@ func (w *writers) write(ctx context.Context, worker int) {
 	for ctx.Err() == nil {
 		start := time.Now()
 		call, cancel := context.WithTimeout(ctx, callLimit)
-		var host string
-		err := w.db.QueryRowContext(call, "update beats set n = n + 1 where worker = $1 returning aurora_db_instance_identifier()", worker).Scan(&host)
+		host, err := w.database.Beat(call, w.db, worker)
 		cancel()
 		if err == nil {
 			w.succeeded(worker, host)

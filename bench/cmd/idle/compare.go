@@ -9,6 +9,9 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+
+	"github.com/awsdb/awsdb/bench/internal/database"
+	"github.com/awsdb/awsdb/bench/internal/remote"
 )
 
 const (
@@ -22,17 +25,21 @@ const (
 )
 
 // compare prints the table and fails if a target is missed.
-func compare() (err error) {
-	address, stop, err := startServer()
+func compare(d database.Database) (err error) {
+	directory, stop, err := remote.Start("-engine", d.Name, "serve")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	address, err := json.Marshal(directory)
+	if err != nil {
+		return err
+	}
 	fmt.Println("| idle connections | | bare | awsdb | more | more per connection |")
 	fmt.Println("|---:|---|---:|---:|---:|---:|")
 	var few, many difference
 	for _, connections := range []int{fewest, 100, most} {
-		if many, err = compareAt(connections, address); err != nil {
+		if many, err = compareAt(d, connections, string(address)); err != nil {
 			return err
 		}
 		if connections == fewest {
@@ -53,11 +60,11 @@ func compare() (err error) {
 type difference struct{ goroutines, heap int64 }
 
 // compareAt prints the rows for a number of connections.
-func compareAt(connections int, address string) (difference, error) {
+func compareAt(database database.Database, connections int, address string) (difference, error) {
 	var runs [2][]usage
 	for range repetitions {
 		for n, driver := range []string{"bare", "awsdb"} {
-			u, err := run(driver, connections, address)
+			u, err := run(database.Name, driver, connections, address)
 			if err != nil {
 				return difference{}, fmt.Errorf("%s, %d connections: %w", driver, connections, err)
 			}
@@ -83,12 +90,12 @@ func median(runs []usage, field func(usage) int64) int64 {
 }
 
 // run measures once, in a process of its own.
-func run(driver string, connections int, address string) (usage, error) {
+func run(engine, driver string, connections int, address string) (usage, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return usage{}, err
 	}
-	measurement := exec.Command(program, "measure", driver, strconv.Itoa(connections), address)
+	measurement := exec.Command(program, "-engine", engine, "measure", driver, strconv.Itoa(connections), address)
 	measurement.Stderr = os.Stderr
 	output, err := measurement.Output()
 	if err != nil {

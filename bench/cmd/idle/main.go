@@ -8,19 +8,30 @@ package main
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"os"
+
+	"github.com/awsdb/awsdb/bench/internal/database"
+	"github.com/awsdb/awsdb/bench/internal/remote"
+	"github.com/awsdb/awsdb/lab"
 )
 
 func main() {
-	var err error
-	switch role := cmp.Or(append(os.Args[1:], "")[0], "compare"); role {
+	engine := flag.String("engine", database.PostgreSQL.Name, "kind of database: "+database.Names())
+	flag.Parse()
+	d, err := database.ByName(*engine)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "idle:", err)
+		os.Exit(2)
+	}
+	switch role := cmp.Or(flag.Arg(0), "compare"); role {
 	case "compare":
-		err = compare()
+		err = compare(d)
 	case "serve":
-		err = serve()
+		err = serve(d)
 	case "measure":
-		err = measure(os.Args[2:])
+		err = measure(d, flag.Args()[1:])
 	default:
 		err = fmt.Errorf("unknown argument %q: want none", role)
 	}
@@ -28,4 +39,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "idle:", err)
 		os.Exit(1)
 	}
+}
+
+func serve(d database.Database) error {
+	cluster, err := lab.Start(lab.Options{Flavor: d.Flavor})
+	if err != nil {
+		return err
+	}
+	return remote.Serve(cluster)
 }

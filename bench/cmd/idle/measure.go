@@ -6,17 +6,13 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"strconv"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
-
-	"github.com/awsdb/awsdb/failover"
-	"github.com/awsdb/awsdb/pgdriver"
+	"github.com/awsdb/awsdb/bench/internal/database"
+	"github.com/awsdb/awsdb/bench/internal/remote"
 )
 
 // usage is what idle connections cost, above what the process costs without.
@@ -29,7 +25,7 @@ type usage struct {
 
 // measure prints the usage of so many idle connections with one driver, given
 // as arguments with the server's directory.
-func measure(args []string) error {
+func measure(d database.Database, args []string) error {
 	if len(args) != 3 {
 		return fmt.Errorf("measure: %d arguments: want driver, connections, directory", len(args))
 	}
@@ -37,22 +33,22 @@ func measure(args []string) error {
 	if err != nil {
 		return err
 	}
-	var d directory
-	if err := json.Unmarshal([]byte(args[2]), &d); err != nil {
+	var server remote.Directory
+	if err := json.Unmarshal([]byte(args[2]), &server); err != nil {
 		return err
 	}
-	if _, err := observe(args[0], 1, d); err != nil { // what is made once for all is not counted
+	if _, err := observe(d, args[0], 1, server.Route()); err != nil { // what is made once for all is not counted
 		return err
 	}
-	u, err := observe(args[0], connections, d)
+	u, err := observe(d, args[0], connections, server.Route())
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(u)
 }
 
-func observe(name string, connections int, d directory) (usage, error) {
-	connector, err := d.connector(name)
+func observe(d database.Database, name string, connections int, route database.Route) (usage, error) {
+	connector, err := connect(d, name, route)
 	if err != nil {
 		return usage{}, err
 	}
@@ -71,6 +67,13 @@ func observe(name string, connections int, d directory) (usage, error) {
 		after.Goroutines - before.Goroutines, after.HeapAlloc - before.HeapAlloc,
 		after.HeapInuse - before.HeapInuse, after.Stack - before.Stack,
 	}, nil
+}
+
+func connect(d database.Database, name string, route database.Route) (driver.Connector, error) {
+	if name == "bare" {
+		return d.Bare(route)
+	}
+	return d.AWSDB(route, nil)
 }
 
 // openIdle opens connections, uses each once, and gives them back.
@@ -107,33 +110,4 @@ func snapshot() usage {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return usage{runtime.NumGoroutine(), int64(m.HeapAlloc), int64(m.HeapInuse), int64(m.StackInuse)}
-}
-
-func (d directory) connector(name string) (driver.Connector, error) {
-	cfg, err := pgx.ParseConfig(d.URL)
-	if err != nil {
-		return nil, err
-	}
-	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
-	cfg.DialFunc = d.dial
-	if name == "bare" {
-		return stdlib.GetConnector(*cfg), nil
-	}
-	plugin, err := failover.New(failover.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return pgdriver.NewConnector(cfg, pgdriver.WithPlugins(plugin))
-}
-
-func (d directory) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	real, ok := d.Addrs[host]
-	if !ok {
-		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-	}
-	return new(net.Dialer).DialContext(ctx, network, real)
 }

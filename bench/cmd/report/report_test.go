@@ -11,8 +11,8 @@ func TestParse(t *testing.T) {
 	raw := `goos: linux
 BenchmarkFake/exec/driver=bare-2    1000   700 ns/op   650 cpu-ns/op   48 B/op   2 allocs/op
 BenchmarkFake/exec/driver=awsdb-2   1000   760.5 ns/op   660 cpu-ns/op   48 B/op   2 allocs/op
-BenchmarkLoopback/open-close/driver=awsdb   10   9 ns/op   1 B/op   3 allocs/op
-BenchmarkLoopback/open-close/driver=bare   10   8 ns/op   0 B/op   1 allocs/op
+BenchmarkLoopbackPostgreSQL/open-close/driver=awsdb   10   9 ns/op   1 B/op   3 allocs/op
+BenchmarkLoopbackPostgreSQL/open-close/driver=bare   10   8 ns/op   0 B/op   1 allocs/op
 PASS
 `
 	got, err := parse([]byte(raw))
@@ -21,7 +21,7 @@ PASS
 	}
 	want := []*result{
 		{"Fake", "exec", []cost{{700, 650, 48, 2}}, []cost{{760.5, 660, 48, 2}}},
-		{"Loopback", "open-close", []cost{{8, 0, 0, 1}}, []cost{{9, 0, 1, 3}}},
+		{"LoopbackPostgreSQL", "open-close", []cost{{8, 0, 0, 1}}, []cost{{9, 0, 1, 3}}},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{}, cost{})); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
@@ -50,13 +50,16 @@ func TestJudge(t *testing.T) {
 		{"slow", "Fake", "exec", [3]cost{{processor: 1151}, {processor: 1170}, {processor: 1190}}, missedTarget},
 		{"two calls", "Fake", "begin-commit", [3]cost{{processor: 1290}, {processor: 1299}, {processor: 1300}}, "holds"},
 		{"two slow calls", "Fake", "begin-commit", [3]cost{{processor: 1301}, {processor: 1310}, {processor: 1320}}, missedTarget},
+		{"three calls", "FakeSkipping", "exec-argument", [3]cost{{processor: 1430}, {processor: 1440}, {processor: 1450}}, "holds"},
+		{"three slow calls", "FakeSkipping", "exec-argument", [3]cost{{processor: 1451}, {processor: 1460}, {processor: 1470}}, missedTarget},
+		{"one of them", "FakeSkipping", "prepared-exec", [3]cost{{processor: 1151}, {processor: 1152}, {processor: 1153}}, missedTarget},
 		{"waits", "Fake", "exec", [3]cost{{elapsed: 9000}, {elapsed: 9000}, {elapsed: 9000}}, "holds"},
-		{"noisy", "Loopback", "exec", [3]cost{{processor: 100}, {processor: 1170}, {processor: 1990}}, "undecided"},
+		{"noisy", "LoopbackPostgreSQL", "exec", [3]cost{{processor: 100}, {processor: 1170}, {processor: 1990}}, "undecided"},
 		{"an allocation", "Fake", "exec", [3]cost{{allocations: 1}, {allocations: 1}, {allocations: 1}}, missedTarget},
 		{"bytes", "Fake", "exec", [3]cost{{bytes: 8}, {bytes: 8}, {bytes: 8}}, missedTarget},
 		{"background work", "Fake", "exec", [3]cost{{bytes: 2}, {bytes: 1}, {bytes: 7}}, "holds"},
-		{"open costs allocations", "Loopback", "open-close", [3]cost{{elapsed: 1090, allocations: 9}, {elapsed: 1099, allocations: 9}, {elapsed: 1100, allocations: 9}}, "holds"},
-		{"open is slow", "Loopback", "open-close", [3]cost{{elapsed: 1101}, {elapsed: 1120}, {elapsed: 1130}}, missedTarget},
+		{"open costs allocations", "LoopbackPostgreSQL", "open-close", [3]cost{{elapsed: 1090, allocations: 9}, {elapsed: 1099, allocations: 9}, {elapsed: 1100, allocations: 9}}, "holds"},
+		{"open is slow", "LoopbackPostgreSQL", "open-close", [3]cost{{elapsed: 1101}, {elapsed: 1120}, {elapsed: 1130}}, missedTarget},
 		{"nothing to open", "Fake", "open-close", [3]cost{{elapsed: 9000}, {elapsed: 9000}, {elapsed: 9000}}, "none"},
 	} {
 		bare := cost{elapsed: 1000, processor: 1000}
