@@ -35,11 +35,12 @@ type result struct {
 // results of tests and subtests by their names, as go test prints them.
 type results map[string]result
 
-// test runs tests. That some fail is no error.
-func (b *bench) test(ctx context.Context, env, tests []string) (results, error) {
+// test runs tests, with further flags. That some fail is no error.
+func (b *bench) test(ctx context.Context, env, tests []string, flags ...string) (results, error) {
 	var output, stderr bytes.Buffer
-	command := b.command(ctx, b.packageDir(), "go", "test", "-json", "-count=1", "-vet=off", "-timeout="+testTimeout,
-		"-run=^("+strings.Join(tests, "|")+")$", ".")
+	arguments := append([]string{"test", "-json", "-count=1", "-vet=off", "-timeout=" + testTimeout,
+		"-run=^(" + strings.Join(tests, "|") + ")$"}, flags...)
+	command := b.command(ctx, b.packageDir(), "go", append(arguments, ".")...)
 	command.Env = append(command.Env, env...)
 	command.Stdout, command.Stderr = &output, &stderr
 	runErr := command.Run()

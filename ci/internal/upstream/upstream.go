@@ -138,7 +138,7 @@ func (b *bench) testBare(ctx context.Context, tests []string) (_ results, err er
 }
 
 // testOurs compares what the tests do with our driver with what they did, and
-// runs what is worse again.
+// runs what is worse again. The race detector watches our driver only.
 func (b *bench) testOurs(ctx context.Context, tests []string, bare results) (_ *comparison, err error) {
 	if err := b.redirect(); err != nil {
 		return nil, err
@@ -148,13 +148,13 @@ func (b *bench) testOurs(ctx context.Context, tests []string, bare results) (_ *
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	ours, err := b.test(ctx, s.env, tests)
+	ours, err := b.test(ctx, s.env, tests, "-race")
 	if err != nil {
 		return nil, err
 	}
 	compared := compare(bare, ours, b.suite.Explained)
 	for attempt := 1; attempt < attempts && len(compared.worse) > 0; attempt++ {
-		again, err := b.test(ctx, s.env, topLevel(compared.worse))
+		again, err := b.test(ctx, s.env, topLevel(compared.worse), "-race")
 		if err != nil {
 			return nil, err
 		}
