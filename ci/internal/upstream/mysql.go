@@ -23,8 +23,5 @@ func mysqlSuite() Suite {
 			{Old: "conn.(driver.Queryer)", New: "Unwrap(conn).(driver.Queryer)"},
 		},
 		Serve: serveMariaDB,
-		Explained: map[string]string{
-			"TestRejectReadOnly": "rejectReadOnly is superseded: failover tells what a write that meets a read-only server means",
-		},
 	}
 }

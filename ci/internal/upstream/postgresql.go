@@ -19,7 +19,7 @@ func postgresqlSuite() Suite {
 		},
 		Serve: servePostgreSQL,
 		Explained: map[string]string{
-			"TestOptionBeforeAfterConnect":           "awspg has WithOnConnect; one configuration serves all connections, hosts replace each other in it",
+			"TestOptionBeforeAfterConnect":           "awspg has WithOnConnect, and nothing before a connect: there it changes the configuration itself, from host to host",
 			"TestOptionShouldPing_HookCalledOnReuse": "awspg looks at the socket instead of sending a ping",
 			"TestRegisterConnConfig":                 "awspg takes a *pgx.ConnConfig by NewConnector; it registers nothing for the whole process",
 			"TestResetSessionHookCalled":             "awspg has no option that runs code each time a connection is reused",
