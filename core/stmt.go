@@ -37,7 +37,8 @@ func newStmt(c *Conn, s driver.Stmt, text string) driver.Stmt {
 	case checks:
 		return &checkingStmt{st, checker}
 	}
-	return &st
+	plain := st // st itself would then be allocated for every kind
+	return &plain
 }
 
 type checkingStmt struct {
