@@ -89,7 +89,8 @@ func classifyServer(e *mysql.MySQLError) core.Fault {
 // messages; no other field of the error has it. --secure-file-priv,
 // --skip-grant-tables and others are reported by the same number.
 func preventedByReadOnly(message string) bool {
-	for word := range strings.FieldsFuncSeq(message, func(r rune) bool { return strings.ContainsRune(" '`\"=", r) }) {
+	outside := func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz-_", r) }
+	for word := range strings.FieldsFuncSeq(message, outside) { // Chinese has no spaces around it
 		switch strings.ReplaceAll(word, "_", "-") {
 		case "--read-only", "--super-read-only", "--innodb-read-only":
 			return true

@@ -22,8 +22,7 @@ type nativeConn interface {
 // errors.
 type conn struct {
 	nativeConn
-	native driver.Conn // the same
-	rows   rows        // reused: a connection has one open result nearly always
+	rows rows // reused: a connection has one open result nearly always
 }
 
 var (
@@ -74,6 +73,9 @@ func (c *conn) WrapRows(ctx context.Context, native driver.Rows, failed func(con
 
 // Next implements driver.Rows.
 func (r *rows) Next(dest []driver.Value) error {
+	if r.nativeRows == nil {
+		return io.EOF // closed
+	}
 	err := r.nativeRows.Next(dest)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return r.report(err)
@@ -83,6 +85,9 @@ func (r *rows) Next(dest []driver.Value) error {
 
 // NextResultSet implements driver.RowsNextResultSet.
 func (r *rows) NextResultSet() error {
+	if r.nativeRows == nil {
+		return io.EOF // closed
+	}
 	err := r.nativeRows.NextResultSet()
 	if err != nil && !errors.Is(err, io.EOF) {
 		return r.report(err)

@@ -45,7 +45,7 @@ func Unwrap(driverConn any) (native driver.Conn, ok bool) {
 	for driverConn != nil {
 		switch c := driverConn.(type) {
 		case *conn:
-			return c.native, true
+			return c.nativeConn, true
 		case interface{ Unwrap() driver.Conn }:
 			driverConn = c.Unwrap()
 		case interface{ Raw() driver.Conn }:

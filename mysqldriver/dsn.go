@@ -1,6 +1,7 @@
 package mysqldriver
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -32,9 +33,46 @@ func parseDSN(dsn string) (cfg *mysql.Config, ignored []string, err error) {
 		return parseURL(rest, false)
 	}
 	if cfg, err = mysql.ParseDSN(dsn); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", core.ErrConfig, err)
+		return nil, nil, explain(dsn, err)
 	}
 	return cfg, nil, nil
+}
+
+// explain says what is wrong with a DSN that the driver's parser has refused. The
+// parser quotes what it cannot make sense of, which may be a part of the password,
+// and does not name the parameter. Only what follows the last slash is ever quoted
+// here, and that only if no @ is in it, which would end a password.
+func explain(dsn string, err error) error {
+	slash := strings.LastIndexByte(dsn, '/')
+	tail := dsn[slash+1:]
+	if slash < 0 || strings.Contains(tail, "@") {
+		return errForm
+	}
+	_, query, _ := strings.Cut(tail, "?")
+	for param := range strings.SplitSeq(query, "&") {
+		key, _, _ := strings.Cut(param, "=")
+		if key == "strict" { // the parser panics at it, but has not come this far
+			return errForm
+		}
+		if _, err := mysql.ParseDSN("/?" + param); err != nil {
+			return fmt.Errorf("%w: parameter %s: %w", core.ErrConfig, key, withoutValue(err))
+		}
+	}
+	if _, alone := mysql.ParseDSN("/" + tail); alone != nil {
+		return fmt.Errorf("%w: %w", core.ErrConfig, withoutValue(err))
+	}
+	return errForm
+}
+
+var errForm = fmt.Errorf("%w: the DSN cannot be read: write user:password@tcp(host:3306)/database?key=value "+
+	"with every / in a value as %%2F, or mysql://user:password@host:3306/database?key=value with special characters percent-encoded", core.ErrConfig)
+
+// withoutValue replaces an error that quotes a part of a value which may be secret.
+func withoutValue(err error) error {
+	if errors.As(err, new(url.EscapeError)) {
+		return errors.New("invalid percent-encoding: write %25 for a percent sign")
+	}
+	return err
 }
 
 func cutScheme(dsn, scheme string) (rest string, ok bool) {
@@ -50,19 +88,20 @@ func cutScheme(dsn, scheme string) (rest string, ok bool) {
 // errors, which may be a part of the password.
 func parseURL(rest string, python bool) (*mysql.Config, []string, error) {
 	u, err := url.Parse(urlScheme + rest)
-	if err != nil || u.Fragment != "" || u.Opaque != "" {
+	if err != nil || u.Fragment != "" || (u.User == nil && strings.Contains(u.EscapedPath()+u.RawQuery, "@")) {
 		return nil, nil, fmt.Errorf("%w: the DSN is not a URL: write mysql://user:password@host:3306/database?key=value, "+
 			"with special characters of user and password percent-encoded", core.ErrConfig)
 	}
-	// The driver's parser looks for the last slash, and splits at the first question mark.
-	slashes := strings.NewReplacer("/", "%2F")
-	dsn := "/" + slashes.Replace(strings.TrimPrefix(u.EscapedPath(), "/")) + "?" + slashes.Replace(u.RawQuery)
+	// The driver's parser looks for the last slash, splits at the first question
+	// mark, and leaves the commas of charset as they are.
+	encode := strings.NewReplacer("/", "%2F", "%2C", ",", "%2c", ",")
+	dsn := "/" + encode.Replace(strings.TrimPrefix(u.EscapedPath(), "/")) + "?" + encode.Replace(u.RawQuery)
 	if u.Host != "" {
 		dsn = "tcp(" + u.Host + ")" + dsn
 	}
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", core.ErrConfig, err)
+		return nil, nil, explain(dsn, err)
 	}
 	cfg.User = u.User.Username()
 	cfg.Passwd, _ = u.User.Password()
@@ -89,6 +128,9 @@ func address(cfg *mysql.Config) (network, addr string) {
 	case addr == "":
 		addr = net.JoinHostPort("127.0.0.1", defaultPort)
 	case network != "unix":
+		if v6, ok := strings.CutSuffix(addr, "]:"+defaultPort); ok && strings.HasPrefix(v6, "[[") {
+			addr = v6[1:] // the driver's parser adds the port to [::1] so that it cannot be dialled
+		}
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			addr = net.JoinHostPort(strings.Trim(addr, "[]"), defaultPort)
 		}

@@ -47,21 +47,27 @@ func newEngine(cfg *mysql.Config, settings core.Settings, o options) (*engine, e
 		}
 	}
 	if e.dial == nil && !slices.Contains([]string{"tcp", "tcp4", "tcp6", "unix"}, cfg.Net) {
-		problems = append(problems, fmt.Errorf("network %q: awsdb opens the sockets itself and does not see what was given to "+
-			"mysql.RegisterDialContext: use tcp with Config.DialFunc or mysqldriver.WithDialer", cfg.Net))
+		// Not quoted: without an @ before it, it is the password.
+		problems = append(problems, errors.New("the network is neither tcp nor unix: write user:password@tcp(host:3306)/database; "+
+			"awsdb opens the sockets itself and does not see what was given to mysql.RegisterDialContext: "+
+			"use tcp with Config.DialFunc or mysqldriver.WithDialer"))
 	}
 	if _, err := mysql.NewConnector(cfg); err != nil { // the driver's own checks
 		problems = append(problems, err)
 	}
 	// The driver would hide which error it met: core does the same, and knows more.
 	e.reject, cfg.RejectReadOnly = cfg.RejectReadOnly, false
-	if cfg.Logger == nil || cfg.Logger == mysql.NewConfig().Logger {
+	if cfg.Logger == nil || cfg.Logger == standardLogger {
 		cfg.Logger = quietLogger{o.log}
 	}
 	var err error
 	e.monitor, err = monitorConfig(cfg, settings.Prefixed("topology-monitoring-"))
 	return e, wrapConfig(append(problems, err))
 }
+
+// standardLogger is what configurations get unless the application has called
+// mysql.SetLogger.
+var standardLogger = mysql.NewConfig().Logger
 
 // quietLogger is where the driver's own log goes, which by default writes every
 // lost connection to standard error.
@@ -145,7 +151,7 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 			return nil, nil, fmt.Errorf("on-connect hook: %w", reveal(link, err))
 		}
 	}
-	return &conn{nativeConn: native, native: opened}, link, nil
+	return &conn{nativeConn: native}, link, nil
 }
 
 // visible hides SyscallConn of connections that are no sockets: the driver takes
@@ -159,11 +165,16 @@ func visible(opened net.Conn, link *core.Link) net.Conn {
 	return opened
 }
 
-// reveal puts the reason in the place of what the driver makes of every fault of
-// its socket.
+// reveal adds the reason to what the driver makes of every fault of its socket.
 func reveal(link *core.Link, err error) error {
-	if link != nil && link.Lost() != nil && (errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, driver.ErrBadConn)) {
-		return link.Lost()
+	if link == nil || link.Lost() == nil || errors.As(err, new(*mysql.MySQLError)) {
+		return err
+	}
+	switch classify(err) {
+	case core.FaultClosed:
+		return link.Lost() // the driver's error says nothing
+	case core.FaultNone: // the driver has an error for a failed write that it does not export
+		return fmt.Errorf("%w: %w", link.Lost(), err)
 	}
 	return err
 }
@@ -172,7 +183,7 @@ func reveal(link *core.Link, err error) error {
 // resolver of its own.
 func (e *engine) lookUpAndDial(ctx context.Context, dial core.DialFunc, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
-	if e.resolver == nil || err != nil || net.ParseIP(host) != nil {
+	if e.resolver == nil || network == "unix" || err != nil || net.ParseIP(host) != nil {
 		return dial(ctx, network, addr)
 	}
 	addrs, err := e.resolver.LookupHost(ctx, host)

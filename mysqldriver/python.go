@@ -37,9 +37,26 @@ var pythonKeys = map[string]func(cfg *mysql.Config, value string) error{
 	"unix_socket": func(cfg *mysql.Config, value string) error { cfg.Net, cfg.Addr = "unix", value; return nil },
 	"time_zone":   func(cfg *mysql.Config, value string) error { return variable(cfg, "time_zone", value) },
 	"sql_mode":    func(cfg *mysql.Config, value string) error { return variable(cfg, "sql_mode", value) },
-	"init_command": func(*mysql.Config, string) error {
-		return errors.New("not supported: use mysqldriver.WithOnConnect")
-	},
+	// SET password, which go-sql-driver would make of it, changes the password.
+	"user":     func(cfg *mysql.Config, value string) error { cfg.User = value; return nil },
+	"username": func(cfg *mysql.Config, value string) error { cfg.User = value; return nil },
+	"password": func(cfg *mysql.Config, value string) error { cfg.Passwd = value; return nil },
+	"passwd":   func(cfg *mysql.Config, value string) error { cfg.Passwd = value; return nil },
+	"database": func(cfg *mysql.Config, value string) error { cfg.DBName = value; return nil },
+	"db":       func(cfg *mysql.Config, value string) error { cfg.DBName = value; return nil },
+
+	"host":                       unsupported("write it before the database: mysql://user:password@host:3306/database"),
+	"port":                       unsupported("write it before the database: mysql://user:password@host:3306/database"),
+	"init_command":               unsupported("use mysqldriver.WithOnConnect"),
+	"tls_versions":               unsupported("use mysqldriver.NewConnector with Config.TLS"),
+	"tls_ciphersuites":           unsupported("use mysqldriver.NewConnector with Config.TLS"),
+	"ssl_cipher":                 unsupported("use mysqldriver.NewConnector with Config.TLS"),
+	"allow_local_infile_in_path": unsupported("use mysql.RegisterLocalFile"),
+	"failover":                   unsupported("name one endpoint of the cluster; its instances are found by asking it"),
+}
+
+func unsupported(instead string) func(*mysql.Config, string) error {
+	return func(*mysql.Config, string) error { return errors.New("not supported: " + instead) }
 }
 
 // translate takes Python's arguments out of Params.
@@ -84,11 +101,17 @@ func boolean(value string) (bool, error) {
 }
 
 // variable sets a system variable to a text. go-sql-driver writes values into its
-// SET statement as they are, so that texts need quotes there; Python's do not.
+// SET statement as they are, so that texts need quotes there; Python's do not. What
+// is written for go-sql-driver stays: with quotes, or an expression.
 func variable(cfg *mysql.Config, name, value string) error {
-	if strings.ContainsAny(value, `'"\`) {
+	quoted := len(value) > 1 && (value[0] == '\'' || value[0] == '"') && value[len(value)-1] == value[0]
+	switch {
+	case quoted, strings.ContainsAny(value, "@("), strings.EqualFold(value, "default"):
+		cfg.Params[name] = value
+	case strings.ContainsAny(value, `'"\`):
 		return errors.New("want a value without quotes")
+	default:
+		cfg.Params[name] = "'" + value + "'"
 	}
-	cfg.Params[name] = "'" + value + "'"
 	return nil
 }

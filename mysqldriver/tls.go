@@ -34,18 +34,24 @@ func takeTLS(cfg *mysql.Config) error {
 			delete(cfg.Params, key)
 		}
 	}
-	if (cfg.TLS != nil && cfg.TLSConfig == "") || (cfg.TLSConfig != "" && cfg.TLSConfig != "true") {
-		return fmt.Errorf("%w: the ssl_… parameters and another TLS configuration: keep one of them", core.ErrConfig)
-	}
 	flags := map[string]bool{"ssl_disabled": false, "ssl_verify_cert": true, "ssl_verify_identity": true}
 	var problems []error
-	for key := range flags {
-		if value, ok := values[key]; ok {
+	for _, key := range tlsKeys {
+		_, isFlag := flags[key]
+		if value, given := values[key]; isFlag && given {
 			var err error
 			if flags[key], err = boolean(value); err != nil {
 				problems = append(problems, fmt.Errorf("%s=%q: %w", key, value, err))
 			}
 		}
+	}
+	agreed := "true"
+	if flags["ssl_disabled"] {
+		agreed = "false"
+	}
+	if (cfg.TLS != nil && cfg.TLSConfig == "") || (cfg.TLSConfig != "" && cfg.TLSConfig != agreed) {
+		problems = append(problems, errors.New("the ssl_… parameters contradict the other TLS configuration (tls=…, Config.TLS): keep one of them"))
+		return wrapConfig(problems)
 	}
 	if flags["ssl_disabled"] {
 		cfg.TLSConfig = "false"
@@ -76,6 +82,9 @@ func tlsConfig(files map[string]string, verify, verifyName bool) (*tls.Config, e
 		}
 	}
 	if cert, key := files["ssl_cert"], files["ssl_key"]; cert != "" || key != "" {
+		if cert == "" || key == "" {
+			return nil, errors.New("ssl_cert and ssl_key belong together: write both")
+		}
 		pair, err := tls.LoadX509KeyPair(cert, key)
 		if err != nil {
 			return nil, fmt.Errorf("ssl_cert and ssl_key: %w", err)
