@@ -112,7 +112,7 @@ func monitorConfig(cfg *mysql.Config, overrides map[string]string) (*mysql.Confi
 			if err := seconds(&m.Timeout, value); err != nil {
 				return nil, fmt.Errorf("topology-monitoring-%s=%q: %w", key, value, err)
 			}
-		case "host", "port", "tls", "unix_socket":
+		case "host", "port", "tls", "unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_cert", "ssl_verify_identity", "ssl_disabled":
 			return nil, fmt.Errorf("topology-monitoring-%s cannot be set: monitoring connections go to the same hosts in the same way", key)
 		default:
 			m.Params[key] = value
