@@ -21,27 +21,27 @@ func detect(ctx context.Context, n core.Native, endpoint core.Endpoint, log *slo
 	if endpoint.Kind == core.EndpointGlobalWriter {
 		return global, nil
 	}
-	rows, err := ask(ctx, n, `SHOW VARIABLES WHERE Variable_name IN ('aurora_version', 'report_host', 'version', 'version_comment')`)
+	_, err := ask(ctx, n, `SELECT @@aurora_version`)
+	switch {
+	case err == nil:
+		return detectGlobal(ctx, n)
+	case !refusedByServer(err): // ER_UNKNOWN_SYSTEM_VARIABLE means: not Aurora
+		return nil, err
+	}
+	rows, err := ask(ctx, n, `SELECT @@version, @@version_comment, @@report_host`)
 	if err != nil {
 		return nil, err
 	}
-	variables := map[string]string{}
-	for _, row := range rows {
-		variables[strings.ToLower(row[0].value)] = row[1].value
-	}
-	_, isAurora := variables["aurora_version"]
-	switch {
-	case isAurora:
-		return detectGlobal(ctx, n)
-	case variables["report_host"] != "":
+	version, comment, reportHost := rows[0][0].value, rows[0][1].value, rows[0][2].value
+	if reportHost != "" {
 		if is, err := hasRDSTopology(ctx, n, log); is || err != nil {
 			return multiAZ, err
 		}
 	}
 	switch {
-	case strings.EqualFold(variables["version_comment"], "Source distribution"):
+	case strings.EqualFold(comment, "Source distribution"):
 		return rds, nil
-	case strings.Contains(strings.ToLower(variables["version"]), "mariadb"):
+	case strings.Contains(strings.ToLower(version), "mariadb"):
 		return mariaDB, nil
 	}
 	return community, nil
