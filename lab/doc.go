@@ -10,12 +10,15 @@
 //	cfg.DialFunc, cfg.LookupFunc = cluster.DialContext, cluster.LookupHost
 //	db := stdlib.OpenDB(*cfg)
 //
-// A [Cluster] has a writer and readers that share their storage, speak the PostgreSQL protocol to unmodified
-// drivers, and know the functions by which a client finds out what Aurora it talks to. It has a DNS of its own,
+// A [Cluster] has a writer and readers that share their storage, speak the PostgreSQL or the MySQL protocol to
+// unmodified drivers, and know the functions, variables and tables by which a client finds out what Aurora it talks
+// to: which of them is up to the [Flavor]. It has a DNS of its own,
 // [Cluster.LookupHost], with names as AWS gives them, and a network of its own, [Cluster.DialContext], which
 // leads nowhere else: the names and addresses are made up, nothing needs to be configured, and several clusters
-// live side by side. The SQL is a part of PostgreSQL's, good for tests; what is not understood fails as in
-// PostgreSQL.
+// live side by side. The SQL is a part of PostgreSQL's or MySQL's, good for tests; what is not understood fails as on
+// the real server. With MySQL a password is checked by caching_sha2_password, its fast path included, by
+// mysql_native_password or, over TLS, in the clear; text and binary protocol, several statements in one, LOAD DATA
+// LOCAL and compression are there.
 //
 // # Control plane
 //
@@ -36,19 +39,26 @@
 //
 // # Real servers
 //
-// [StartReal] gives the same Cluster and Instances with real PostgreSQL servers behind them, for tests whose SQL
-// the simulation does not know. It needs the server programs (apt-get install postgresql): without them its
-// error matches [ErrNotInstalled], so that a test can decide to be skipped. The servers replicate to each other
-// synchronously, so that as on shared storage a promotion loses no acknowledged write; they have Aurora's
-// functions in SQL, and speak TLS themselves. Clients reach them through a proxy in this process that does what
-// the network's faults ask for, while Crash is SIGKILL and Freeze is SIGSTOP of the server and its children.
+// [StartReal] gives the same Cluster and Instances with real servers behind them, for tests whose SQL the simulation
+// does not know: PostgreSQL for its flavors, MariaDB for MySQL's. It needs the server programs (apt-get install
+// postgresql, or mariadb-server): without them its error matches [ErrNotInstalled], so that a test can decide to be
+// skipped. The servers replicate to each other synchronously, so that as on shared storage a promotion loses no
+// acknowledged write. Clients reach them through a proxy in this process that does what the network's faults ask
+// for, while Crash is SIGKILL and Freeze is SIGSTOP of the server and its children.
+//
+// PostgreSQL has Aurora's functions in SQL, and speaks TLS itself. What Aurora MySQL says of itself cannot be put into
+// a server: the proxy rewrites the statements that ask for it, and speaks TLS in the server's place; compression is
+// not offered, so that it can read. A real MySQL 8 could not be run where this was written, which has MariaDB only:
+// where the two differ (caching_sha2_password, the words of messages, SHOW REPLICA STATUS) it is the simulation that
+// stands for MySQL.
 //
 // Promote, Restart and some faults take the time that real processes take. A replaced writer that still runs does
 // not fail at a write: it waits for a reader to confirm it, which never happens, until the client gives up or the
-// instance gets a Restart. (PostgreSQL lets a session out of that wait by a cancel request or its
-// statement_timeout, and acknowledges the write with a warning; and with synchronous_commit=off it does
-// not wait. Tests of lost writes use none of these.) OnStatement, OnLogin, SetLoad, AddReader and RemoveInstance
-// exist in the simulation only. What goes wrong where a method returns no error is in [Cluster.Err].
+// instance gets a Restart; MariaDB becomes read-only if it can still be told. (PostgreSQL lets a session out of that
+// wait by a cancel request or its statement_timeout, and acknowledges the write with a warning; and with
+// synchronous_commit=off it does not wait. Tests of lost writes use none of these.) OnStatement, OnLogin, SetLoad,
+// AddReader and RemoveInstance exist in the simulation only. What goes wrong where a method returns no error is in
+// [Cluster.Err].
 //
 // # Loopback and memory
 //
