@@ -293,3 +293,23 @@ func TestIdleInMemory(t *testing.T) {
 		}
 	})
 }
+
+// rejectReadOnly as with the bare driver: the statement goes to other connections,
+// which here are no better.
+func TestRejectReadOnly(t *testing.T) {
+	for params, want := range map[string]int{"": 1, "?rejectReadOnly=true": 3} {
+		s := startFake(t, map[string]fakeReply{"write": {err: serverError(1836, "HY000")}})
+		db := sql.OpenDB(connector(t, parsed(t, "app@tcp("+s.addr+")/x"+params), WithPlugins()))
+		_, err := db.ExecContext(t.Context(), "write")
+		var server *mysql.MySQLError
+		if !errors.As(err, &server) || server.Number != 1836 {
+			t.Errorf("%s: %v", params, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		if len(s.seen()) != want || len(s.logins()) != want {
+			t.Errorf("%s: %d statements on %d connections, want %d", params, len(s.seen()), len(s.logins()), want)
+		}
+	}
+}

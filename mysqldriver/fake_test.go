@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -20,9 +21,9 @@ import (
 // fakeServer speaks as much of MySQL's protocol as these tests need. It accepts
 // every login. What the server itself does is tested in the lab.
 type fakeServer struct {
-	addr    string               // of the listener
-	tls     *tls.Config          // nil: no TLS
-	replies map[string]fakeReply // by statement; all others succeed without rows
+	addr    string                     // of the listener
+	tls     atomic.Pointer[tls.Config] // nil: no TLS
+	replies map[string]fakeReply       // by statement; all others succeed without rows
 
 	mu         sync.Mutex
 	statements []string
@@ -120,7 +121,8 @@ var errHungUp = errors.New("hung up")
 func (s *fakeServer) serve(w *fakeWire) error {
 	const capabilities = 0x00000001 | 0x200 | 0x8000 | 0x20000 | 0x80000 // long password, protocol 4.1, authentication, multiple results
 	caps := uint32(capabilities)
-	if s.tls != nil {
+	secure := s.tls.Load()
+	if secure != nil {
 		caps |= 0x800
 	}
 	greeting := append([]byte("\x0a8.0.39\x00\x01\x00\x00\x00abcdefgh\x00"), byte(caps), byte(caps>>8), 45, 2, 0, byte(caps>>16), byte(caps>>24), 21)
@@ -129,8 +131,8 @@ func (s *fakeServer) serve(w *fakeWire) error {
 		return err
 	}
 	login, err := w.receive()
-	if err == nil && s.tls != nil && len(login) == 32 {
-		w.Conn = tls.Server(w.Conn, s.tls)
+	if err == nil && secure != nil && len(login) == 32 {
+		w.Conn = tls.Server(w.Conn, secure)
 		login, err = w.receive()
 	}
 	if err != nil {
