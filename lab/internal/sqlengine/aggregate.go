@@ -24,6 +24,7 @@ type aggregate struct {
 	distinct bool
 	filter   *node
 	typ      OID
+	lenient  bool // of a lenient dialect
 }
 
 var aggregateNames = map[string]bool{"count": true, "sum": true, "min": true, "max": true, "avg": true,
@@ -98,7 +99,7 @@ func (c *compiler) grouping(q *syntax.Select, items []syntax.Item, input *scope)
 		} else if col, ok := x.(syntax.Column); ok && col.Table == "" {
 			if index, err := input.find(col); err == nil && index < 0 { // the name of an output column
 				for _, item := range items {
-					if item.Alias == col.Name {
+					if sameName(item.Alias, col.Name, c.lenient()) {
 						x = item.X
 					}
 				}
@@ -160,8 +161,15 @@ func (c *compiler) aggregate(sc *scope, x syntax.Call) (node, error) {
 		if err != nil {
 			return node{}, err
 		}
-		a.args = append(a.args, settled(n))
+		n = settled(n)
+		if c.lenient() && (x.Name == "sum" || x.Name == "avg") && categoryOf(n.typ) != numericCategory {
+			if n, err = c.adapt(n, pgtype.Float8OID, false); err != nil {
+				return node{}, err
+			}
+		}
+		a.args = append(a.args, n)
 	}
+	a.lenient = c.lenient()
 	if x.Filter != nil {
 		n, err := c.condition(g.input, x.Filter, "FILTER")
 		if err != nil {
@@ -210,7 +218,7 @@ func (a *aggregate) resolve(star bool) error {
 			return Errorf("42883", "function %s(%s) does not exist", a.name, typeName(arg))
 		case isFloat(arg):
 			a.typ = pgtype.Float8OID
-		case a.name == "sum" && (arg == pgtype.Int4OID || arg == pgtype.Int2OID):
+		case a.name == "sum" && !a.lenient && (arg == pgtype.Int4OID || arg == pgtype.Int2OID):
 			a.typ = pgtype.Int8OID
 		default:
 			a.typ = pgtype.NumericOID
@@ -343,7 +351,11 @@ func (a *aggregate) sum(list [][]any) (any, error) {
 		total = total.add(v.(Decimal))
 	}
 	if a.name == "avg" {
-		return total.divide(decimalOf(int64(len(list)))), nil
+		average := total.divide(decimalOf(int64(len(list))))
+		if a.lenient { // MySQL's div_precision_increment
+			average = average.rescale(total.scale + 4)
+		}
+		return average, nil
 	}
 	return convert(total, pgtype.NumericOID, a.typ)
 }

@@ -10,7 +10,7 @@ import (
 func (s *Session) begin() *transaction {
 	if s.tx == nil {
 		s.tx = newTransaction(s.config.Store, s.Host())
-		s.tx.readOnly = s.readOnlyByDefault()
+		s.tx.readOnly, s.tx.lockTimeout = s.readOnlyByDefault(), s.LockTimeout
 	}
 	return s.tx
 }
@@ -170,7 +170,9 @@ func (s *Session) findSavepoint(name string) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, Errorf("3B001", "savepoint \"%s\" does not exist", name)
+	failure := Errorf("3B001", "savepoint \"%s\" does not exist", name)
+	failure.Subject = name
+	return 0, failure
 }
 
 // Release forgets a savepoint and those after it. Without such a savepoint it fails with SQLSTATE 3B001.

@@ -111,6 +111,10 @@ func limitType(v any, t OID, mods []int, explicit bool) (any, error) {
 			return nil, Errorf("22003", "numeric field overflow")
 		}
 		return x, nil
+	case time.Time:
+		if mods[0] >= 0 && mods[0] < 6 {
+			return x.Round(time.Second / time.Duration(pow10(mods[0]).Int64())), nil
+		}
 	case string:
 		if t != pgtype.VarcharOID && t != pgtype.BPCharOID {
 			return v, nil

@@ -23,6 +23,7 @@ type node struct {
 	typ     OID
 	eval    func(*frame) (any, error)
 	literal *string // the text, for a string literal of unknown type
+	origin  *Origin // the column of a table it is, if it is one
 }
 
 // scope is what names mean at one place of a query.
@@ -36,6 +37,8 @@ type scopeColumn struct {
 	table, name string
 	typ         OID
 	hidden      bool // merged by USING: reachable only with its table
+	fold        bool // the case of its name does not matter
+	origin      *Origin
 }
 
 // compiler turns statements into plans. The types of parameters not declared are found on the way.
@@ -57,7 +60,9 @@ func (c *compiler) table(n syntax.Name) (*table, error) {
 		t = c.tx.table(c.snap, name)
 	}
 	if t == nil {
-		return nil, Errorf("42P01", "relation \"%s\" does not exist", name)
+		failure := Errorf("42P01", "relation \"%s\" does not exist", name)
+		failure.Table = name
+		return nil, failure
 	}
 	return t, nil
 }
@@ -134,7 +139,7 @@ func (c *compiler) as(sc *scope, x syntax.Expr, t OID) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	return coerce(n, t)
+	return c.coerce(n, t)
 }
 
 // condition compiles a boolean expression.
@@ -146,7 +151,7 @@ func (c *compiler) condition(sc *scope, x syntax.Expr, clause string) (node, err
 	if n.typ != pgtype.BoolOID && n.typ != pgtype.UnknownOID {
 		return node{}, Errorf("42804", "argument of %s must be type boolean, not type %s", clause, typeName(n.typ))
 	}
-	return coerce(n, pgtype.BoolOID)
+	return c.coerce(n, pgtype.BoolOID)
 }
 
 // coerce converts a node where no cast is written. A literal is converted once, here.
@@ -263,12 +268,18 @@ func (c *compiler) column(sc *scope, x syntax.Column) (node, error) {
 		if s.group != nil && !s.group.free(index) {
 			return node{}, Errorf("42803", "column \"%s\" must appear in the GROUP BY clause or be used in an aggregate function", columnText(x))
 		}
-		return columnAt(s.columns[index].typ, index, depth), nil
+		n := columnAt(s.columns[index].typ, index, depth)
+		n.origin = s.columns[index].origin
+		return n, nil
 	}
 	if x.Table != "" && !sc.hasTable(x.Table) {
-		return node{}, Errorf("42P01", "missing FROM-clause entry for table \"%s\"", x.Table)
+		failure := Errorf("42P01", "missing FROM-clause entry for table \"%s\"", x.Table)
+		failure.Column = columnText(x)
+		return node{}, failure
 	}
-	return node{}, Errorf("42703", "column \"%s\" does not exist", columnText(x))
+	failure := Errorf("42703", "column \"%s\" does not exist", columnText(x))
+	failure.Column = columnText(x)
+	return node{}, failure
 }
 
 func columnText(x syntax.Column) string {
@@ -293,11 +304,13 @@ func columnAt(t OID, index, depth int) node {
 func (s *scope) find(x syntax.Column) (int, error) {
 	found := -1
 	for i, col := range s.columns {
-		if col.name != x.Name || x.Table != "" && col.table != x.Table || x.Table == "" && col.hidden {
+		if !col.is(x.Name) || x.Table != "" && col.table != x.Table || x.Table == "" && col.hidden {
 			continue
 		}
 		if found >= 0 {
-			return 0, Errorf("42702", "column reference \"%s\" is ambiguous", x.Name)
+			failure := Errorf("42702", "column reference \"%s\" is ambiguous", x.Name)
+			failure.Column = x.Name
+			return 0, failure
 		}
 		found = i
 	}
@@ -370,7 +383,10 @@ func (c *compiler) unify(sc *scope, list []syntax.Expr, want OID, what string) (
 			if err != nil {
 				return 0, nil, err
 			}
-			common, ok := commonType(n.typ, t)
+			if c.lenient() && n.literal != nil { // a text makes a text of the others
+				n = settled(n)
+			}
+			common, ok := c.common(n.typ, t)
 			if !ok {
 				return 0, nil, Errorf("42804", "%s types %s and %s cannot be matched", what, typeName(t), typeName(n.typ))
 			}
@@ -382,7 +398,7 @@ func (c *compiler) unify(sc *scope, list []syntax.Expr, want OID, what string) (
 	}
 	for i, n := range nodes {
 		var err error
-		if nodes[i], err = coerce(n, t); err != nil {
+		if nodes[i], err = c.coerce(n, t); err != nil {
 			return 0, nil, err
 		}
 	}

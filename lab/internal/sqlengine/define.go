@@ -47,7 +47,7 @@ func createTable(e *Execution, c *compiler, s *syntax.CreateTable) error {
 	if s.Name.Schema != "" && s.Name.Schema == c.session.dialect().SystemSchema {
 		return Errorf("42501", "permission denied to create \"%s\"", name)
 	}
-	t := &table{name: name, oid: e.tx.store.newOID()}
+	t := &table{name: name, oid: e.tx.store.newOID(), lenient: c.lenient()}
 	for _, def := range s.Columns {
 		if t.column(def.Name) >= 0 {
 			return Errorf("42701", "column \"%s\" specified more than once", def.Name)
@@ -82,12 +82,13 @@ func newColumn(c *compiler, def syntax.ColumnDef) (column, error) {
 	if err != nil {
 		return column{}, err
 	}
-	col := column{name: def.Name, typ: typ, mods: def.Type.Mods, notNull: def.NotNull, def: def.Default}
+	col := column{name: def.Name, typ: typ, mods: def.Type.Mods, notNull: def.NotNull, def: def.Default, onUpdate: def.OnUpdate, declared: def.Declared}
 	if def.Serial {
 		if !isInteger(typ) {
 			return column{}, Errorf("22023", "identity column type must be smallint, integer, or bigint")
 		}
 		col.sequence = new(atomic.Int64)
+		col.sequence.Store(max(def.Start, 1) - 1)
 	}
 	_, err = c.columnDefault(col)
 	return col, err
@@ -176,7 +177,7 @@ func addColumn(e *Execution, c *compiler, s syntax.AddColumn) error {
 	if err != nil {
 		return err
 	}
-	next := &table{name: old.name, oid: old.oid, columns: append(slices.Clip(old.columns), col), keys: old.keys, checks: old.checks}
+	next := &table{name: old.name, oid: old.oid, columns: append(slices.Clip(old.columns), col), keys: old.keys, checks: old.checks, lenient: old.lenient}
 	return rewrite(e, old, next, func(values []any) ([]any, error) {
 		v, err := def.eval(&frame{Execution: e})
 		if err != nil {
@@ -201,7 +202,7 @@ func createUniqueIndex(e *Execution, c *compiler, s syntax.CreateUniqueIndex) er
 		}
 		return Errorf("42P07", "relation \"%s\" already exists", s.Name)
 	}
-	next := &table{name: old.name, oid: old.oid, columns: old.columns, keys: slices.Clone(old.keys), checks: old.checks}
+	next := &table{name: old.name, oid: old.oid, columns: old.columns, keys: slices.Clone(old.keys), checks: old.checks, lenient: old.lenient}
 	if err := next.addKey(s.Name, s.Columns, false); err != nil {
 		return err
 	}

@@ -19,6 +19,12 @@ type Dialect struct {
 	Settings Settings
 	// Version is the default of Config.Version.
 	Version string
+
+	// Convert, if set, makes the dialect a lenient one, as MySQL's is: where no cast is written it makes a value of type
+	// from one of type to; stored says that the value goes into a column, where nothing may get lost. v is never nil;
+	// texts without a type are of type unknown. In a lenient dialect, moreover, names of columns are found whatever their
+	// case, serial columns number NULL and 0, sums of integers are numeric, and rows must be as wide as their columns.
+	Convert func(v any, from, to OID, stored bool) (any, error)
 }
 
 // Function is one signature of a function.

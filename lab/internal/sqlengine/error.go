@@ -11,7 +11,8 @@ type Error struct {
 	Constraint string // name of the violated constraint
 	Table      string
 	Column     string
-	Position   int // of a syntax error: character in the statement, from 1; 0: none
+	Subject    string // what it is about otherwise: a function, a savepoint, the values of a key
+	Position   int    // of a syntax error: character in the statement, from 1; 0: none
 }
 
 // Error gives the message and the SQLSTATE.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
 )
 
 // Execution is one run of a compiled statement, as functions and views see it.
@@ -15,6 +17,10 @@ type Execution struct {
 	args     []any
 	received [][]any           // by COPY FROM
 	ctes     map[*plan][][]any // results of WITH queries, by their plan
+
+	found, changed int   // as Result says
+	generated      int64 // the first number given to a serial column; 0: none
+	serial         int64 // the serial column of the row written last
 }
 
 // Context is done when the statement is to end; [context.Cause] says why.
@@ -58,6 +64,17 @@ type Column struct {
 	Mods    []int // as numeric(10, 2) has
 	Serial  bool  // numbered by itself
 	Primary bool  // part of the primary key
+	Unique  bool  // a key of its own
+
+	Declared string      // what its type was called, if that says more than Field.Type
+	Default  syntax.Expr // nil: none
+	OnUpdate bool        // changes whenever its row does
+}
+
+// Origin is the column of a table that a column of a result is.
+type Origin struct {
+	Table string
+	Column
 }
 
 // Tables are the tables that the transaction sees, by schema and name.
@@ -79,11 +96,30 @@ func (e *Execution) Tables() []Table {
 func (t *table) describe() Table {
 	schema, name := splitSchema(t.name)
 	d := Table{Schema: schema, Name: name}
-	for i, col := range t.columns {
-		primary := slices.ContainsFunc(t.keys, func(k key) bool { return k.primary && slices.Contains(k.columns, i) })
-		d.Columns = append(d.Columns, Column{
-			Field: Field{col.name, col.typ}, NotNull: col.notNull, Mods: col.mods, Serial: col.sequence != nil, Primary: primary,
-		})
+	for i := range t.columns {
+		d.Columns = append(d.Columns, t.describeColumn(i))
 	}
 	return d
+}
+
+func (t *table) describeColumn(i int) Column {
+	col := t.columns[i]
+	d := Column{
+		Field: Field{col.name, col.typ}, NotNull: col.notNull, Mods: col.mods, Serial: col.sequence != nil,
+		Declared: col.declared, Default: col.def, OnUpdate: col.onUpdate != nil,
+	}
+	for _, k := range t.keys {
+		d.Primary = d.Primary || k.primary && slices.Contains(k.columns, i)
+		d.Unique = d.Unique || len(k.columns) == 1 && k.columns[0] == i
+	}
+	return d
+}
+
+// origin is what columns of results that are the i-th column are told to be.
+func (t *table) origin(i int) *Origin {
+	if !t.lenient { // nobody asks
+		return nil
+	}
+	_, name := splitSchema(t.name)
+	return &Origin{Table: name, Column: t.describeColumn(i)}
 }

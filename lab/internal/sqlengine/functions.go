@@ -61,10 +61,22 @@ func (c *compiler) call(sc *scope, x syntax.Call, want OID) (node, error) {
 	}
 	for _, fn := range candidates {
 		if fn.exists(c.session.flavor()) && fn.accepts(nodes) && !x.Star {
-			return fn.node(nodes)
+			return c.callNode(fn, nodes)
 		}
 	}
-	return node{}, Errorf("42883", "function %s(%s) does not exist", callName(x), typeList(nodes))
+	if c.lenient() {
+		for _, fn := range candidates {
+			if fn.exists(c.session.flavor()) && fn.takes(len(nodes)) && !x.Star {
+				return c.callNode(fn, nodes)
+			}
+		}
+	}
+	failure := Errorf("42883", "function %s(%s) does not exist", callName(x), typeList(nodes))
+	failure.Subject = callName(x)
+	if len(candidates) > 0 {
+		failure.Detail = "There is one with other arguments."
+	}
+	return node{}, failure
 }
 
 func callName(x syntax.Call) string {
@@ -100,8 +112,13 @@ func (fn *Function) arg(i int) OID {
 	return fn.Args[i]
 }
 
+// takes reports whether the function can be called with so many arguments.
+func (fn *Function) takes(n int) bool {
+	return n >= len(fn.Args)-fn.Optional && (n <= len(fn.Args) || fn.Variadic)
+}
+
 func (fn *Function) accepts(nodes []node) bool {
-	if len(nodes) < len(fn.Args)-fn.Optional || len(nodes) > len(fn.Args) && !fn.Variadic {
+	if !fn.takes(len(nodes)) {
 		return false
 	}
 	for i, n := range nodes {
@@ -116,13 +133,14 @@ func (fn *Function) accepts(nodes []node) bool {
 	return true
 }
 
-func (fn *Function) node(nodes []node) (node, error) {
+// callNode compiles a call of fn.
+func (c *compiler) callNode(fn *Function, nodes []node) (node, error) {
 	nodes = slices.Clone(nodes)
 	for i := range nodes {
 		var err error
 		if fn.arg(i) == AnyOID {
 			nodes[i] = settled(nodes[i])
-		} else if nodes[i], err = coerce(nodes[i], fn.arg(i)); err != nil {
+		} else if nodes[i], err = c.coerce(nodes[i], fn.arg(i)); err != nil {
 			return node{}, err
 		}
 	}
@@ -180,7 +198,7 @@ func (c *compiler) tableFunction(x syntax.Call, outer *scope) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &source{columns: []scopeColumn{{name: x.Name, typ: n.typ}}, rows: func(f *frame) ([]record, error) {
+		return &source{columns: []scopeColumn{{name: x.Name, typ: n.typ, fold: c.lenient()}}, rows: func(f *frame) ([]record, error) {
 			v, err := n.eval(&frame{Execution: f.Execution, outer: f})
 			return []record{{values: []any{v}}}, err
 		}}, nil
@@ -220,7 +238,7 @@ func (c *compiler) tableFunction(x syntax.Call, outer *scope) (*source, error) {
 		case col.Name == "generate_series" && narrow(x, nodes):
 			t = pgtype.Int4OID
 		}
-		src.columns = append(src.columns, scopeColumn{name: col.Name, typ: t})
+		src.columns = append(src.columns, scopeColumn{name: col.Name, typ: t, fold: c.lenient()})
 	}
 	return src, nil
 }

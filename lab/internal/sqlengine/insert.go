@@ -82,10 +82,12 @@ func insertColumns(t *table, names []string) ([]int, error) {
 	for _, name := range names {
 		i := t.column(name)
 		if i < 0 {
-			return nil, Errorf("42703", "column \"%s\" of relation \"%s\" does not exist", name, t.name)
+			return nil, noColumn(name, t)
 		}
 		if slices.Contains(columns, i) {
-			return nil, Errorf("42701", "column \"%s\" specified more than once", name)
+			failure := Errorf("42701", "column \"%s\" specified more than once", name)
+			failure.Column = name
+			return nil, failure
 		}
 		columns = append(columns, i)
 	}
@@ -112,7 +114,7 @@ func (c *compiler) insertSource(tg *target, columns []int, q *syntax.Select) (fu
 	}
 	for i, f := range p.fields {
 		col := tg.table.columns[columns[i]]
-		if !implicit(f.Type, col.typ) && f.Type != pgtype.TextOID {
+		if !c.lenient() && !implicit(f.Type, col.typ) && f.Type != pgtype.TextOID {
 			return nil, mismatch(col, f.Type)
 		}
 	}
@@ -131,11 +133,20 @@ func (c *compiler) insertSource(tg *target, columns []int, q *syntax.Select) (fu
 	}, nil
 }
 
+func noColumn(name string, t *table) error {
+	failure := Errorf("42703", "column \"%s\" of relation \"%s\" does not exist", name, t.name)
+	failure.Column = name
+	return failure
+}
+
 func mismatch(col column, t OID) error {
 	return Errorf("42804", "column \"%s\" is of type %s but expression is of type %s", col.name, typeName(col.typ), typeName(t))
 }
 
 func checkWidth(t *table, columns []int, n int) error {
+	if t.lenient && n != len(columns) {
+		return Errorf("21S01", "column count does not match value count")
+	}
 	if n > len(columns) {
 		return Errorf("42601", "INSERT has more expressions than target columns")
 	}
@@ -151,7 +162,7 @@ func (tg *target) complete(e *Execution, columns []int, row []any, fields []Fiel
 	given := make([]bool, len(values))
 	for i, v := range row {
 		at := columns[i]
-		v, err := convert(v, fields[i].Type, tg.table.columns[at].typ)
+		v, err := tg.convert(v, fields[i].Type, tg.table.columns[at].typ)
 		if err != nil {
 			return nil, err
 		}
@@ -211,6 +222,10 @@ func (c *compiler) assigned(sc *scope, tg *target, column int, x syntax.Expr) (n
 	if err != nil {
 		return node{}, err
 	}
+	if c.lenient() {
+		n, err := c.adapt(n, col.typ, true)
+		return n, ofColumn(err, col)
+	}
 	if n.literal == nil && !implicit(n.typ, col.typ) {
 		return node{}, mismatch(col, n.typ)
 	}
@@ -222,6 +237,8 @@ type upsert struct {
 	concern func(i int) bool // which keys
 	set     []assignment
 	where   *node
+	replace bool // delete the rows in the way
+	repeat  bool // a row may be met again
 }
 
 type assignment struct {
@@ -233,7 +250,7 @@ func (c *compiler) upsert(tg *target, name string, s *syntax.Conflict) (*upsert,
 	if s == nil {
 		return nil, nil
 	}
-	u := &upsert{}
+	u := &upsert{replace: s.Replace, repeat: s.Repeat}
 	if len(s.Columns) > 0 || s.Constraint != "" {
 		index, err := conflictKey(tg.table, s)
 		if err != nil {
@@ -293,7 +310,7 @@ func (c *compiler) assignments(sc *scope, tg *target, list []syntax.Assignment) 
 	for _, a := range list {
 		i := tg.table.column(a.Column)
 		if i < 0 {
-			return nil, Errorf("42703", "column \"%s\" of relation \"%s\" does not exist", a.Column, tg.table.name)
+			return nil, noColumn(a.Column, tg.table)
 		}
 		n, err := c.assigned(sc, tg, i, a.Value)
 		if err != nil {
@@ -306,17 +323,27 @@ func (c *compiler) assignments(sc *scope, tg *target, list []syntax.Assignment) 
 
 // insertRow inserts one row, or does what ON CONFLICT says, and gives the row as stored, nil when nothing changed.
 func (tg *target) insertRow(e *Execution, values []any, u *upsert, touched map[uint64]bool) ([]any, error) {
+	var generated int64
+	if tg.table.lenient {
+		generated = tg.number(values)
+	}
 	values, err := tg.row(e, values)
 	if err != nil {
 		return nil, err
 	}
-	if u != nil {
+	for u != nil {
 		_, owner, err := tg.conflict(e, 0, values, u.concern)
 		if err != nil {
 			return nil, err
 		}
-		if owner != 0 {
+		if owner == 0 {
+			break
+		}
+		if !u.replace {
 			return tg.resolveConflict(e, owner, values, u, touched)
+		}
+		if err := tg.remove(e, owner); err != nil {
+			return nil, err
 		}
 	}
 	i, owner, err := tg.conflict(e, 0, values, nil)
@@ -329,14 +356,63 @@ func (tg *target) insertRow(e *Execution, values []any, u *upsert, touched map[u
 	id := e.tx.store.newRowID()
 	e.tx.put(tg.table, id, nil, &tuple{id: id, values: values})
 	touched[id] = true
+	e.found++
+	e.changed++
+	if e.generated == 0 {
+		e.generated = generated
+	}
+	tg.noteSerial(e, values)
 	return values, nil
+}
+
+// noteSerial remembers the serial column of a row just written.
+func (tg *target) noteSerial(e *Execution, values []any) {
+	for i, col := range tg.table.columns {
+		if col.sequence != nil {
+			e.serial, _ = values[i].(int64)
+		}
+	}
+}
+
+// number gives serial columns that are NULL or 0 their numbers, as MySQL does, and says which it gave; a number given there
+// moves the sequence.
+func (tg *target) number(values []any) (generated int64) {
+	for i, col := range tg.table.columns {
+		if col.sequence == nil {
+			continue
+		}
+		n, _ := values[i].(int64)
+		if n == 0 {
+			n = col.sequence.Add(1)
+			values[i], generated = n, n
+			continue
+		}
+		for before := col.sequence.Load(); before < n && !col.sequence.CompareAndSwap(before, n); before = col.sequence.Load() {
+		}
+	}
+	return generated
+}
+
+// remove deletes a row that is in the way of another one.
+func (tg *target) remove(e *Execution, id uint64) error {
+	old := e.tx.find(tg.table, id)
+	if old == nil {
+		return errRestart
+	}
+	if _, err := lockRows(e, []stored{{tg.table, old}}, ""); err != nil {
+		return err
+	}
+	e.tx.put(tg.table, id, old, nil)
+	e.found++
+	e.changed++
+	return nil
 }
 
 func (tg *target) resolveConflict(e *Execution, owner uint64, values []any, u *upsert, touched map[uint64]bool) ([]any, error) {
 	if len(u.set) == 0 {
 		return nil, nil
 	}
-	if touched[owner] {
+	if touched[owner] && !u.repeat {
 		return nil, Errorf("21000", "ON CONFLICT DO UPDATE command cannot affect row a second time")
 	}
 	old := e.tx.find(tg.table, owner)
@@ -353,5 +429,12 @@ func (tg *target) resolveConflict(e *Execution, owner uint64, values []any, u *u
 			return nil, err
 		}
 	}
-	return tg.replace(e, old, f, u.set)
+	changed := e.changed
+	stored, err := tg.replace(e, old, f, u.set)
+	if e.changed > changed { // it counts as one row found and one changed
+		e.found++
+		e.changed++
+		tg.noteSerial(e, stored)
+	}
+	return stored, err
 }

@@ -1,6 +1,7 @@
 package sqlengine
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
@@ -19,6 +20,8 @@ type target struct {
 	defaults  []node // per column
 	checks    []node
 	returning []node
+	onUpdate  map[int]node // what columns become when a row changes
+	convert   func(v any, from, to OID) (any, error)
 }
 
 func (c *compiler) target(n syntax.Name) (*target, error) {
@@ -29,13 +32,26 @@ func (c *compiler) target(n syntax.Name) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	tg := &target{table: t}
-	for _, col := range t.columns {
+	tg := &target{table: t, onUpdate: map[int]node{}, convert: convert}
+	if own := c.session.dialect().Convert; own != nil {
+		tg.convert = func(v any, from, to OID) (any, error) {
+			if v == nil || from == to {
+				return v, nil
+			}
+			return own(v, from, to, true)
+		}
+	}
+	for i, col := range t.columns {
 		d, err := c.columnDefault(col)
 		if err != nil {
 			return nil, err
 		}
 		tg.defaults = append(tg.defaults, d)
+		if col.onUpdate != nil {
+			if tg.onUpdate[i], err = c.as(&scope{}, col.onUpdate, col.typ); err != nil {
+				return nil, err
+			}
+		}
 	}
 	own := &scope{columns: tableColumns(t, t.name)}
 	for _, ck := range t.checks {
@@ -50,6 +66,8 @@ func (c *compiler) target(n syntax.Name) (*target, error) {
 
 func (c *compiler) columnDefault(col column) (node, error) {
 	switch {
+	case col.sequence != nil && c.lenient(): // target.number does it
+		return constant(col.typ, nil), nil
 	case col.sequence != nil:
 		return node{typ: col.typ, eval: func(*frame) (any, error) { return checkRange(col.typ, col.sequence.Add(1)) }}, nil
 	case col.def == nil:
@@ -81,7 +99,7 @@ func (tg *target) row(e *Execution, values []any) ([]any, error) {
 	for i, col := range tg.table.columns {
 		v, err := limitType(values[i], col.typ, col.mods, false)
 		if err != nil {
-			return nil, err
+			return nil, ofColumn(err, col)
 		}
 		if v == nil && col.notNull {
 			failure := Errorf("23502", "null value in column \"%s\" of relation \"%s\" violates not-null constraint", col.name, tg.table.name)
@@ -142,6 +160,7 @@ func (tg *target) duplicate(i int, values []any) error {
 		names += tg.table.columns[c].name
 		shown += FormatText(tg.table.columns[c].typ, values[c])
 	}
+	failure.Subject = shown
 	failure.Detail = "Key (" + names + ")=(" + shown + ") already exists."
 	return failure
 }
@@ -170,6 +189,13 @@ func (tg *target) replace(e *Execution, old *tuple, f *frame, set []assignment) 
 	if err != nil {
 		return nil, err
 	}
+	e.found++
+	if !tg.table.lenient || keyOf(values) != keyOf(old.values) {
+		e.changed++
+		if err := tg.touch(f, values, set); err != nil {
+			return nil, err
+		}
+	}
 	i, owner, err := tg.conflict(e, old.id, values, nil)
 	if err != nil {
 		return nil, err
@@ -181,9 +207,82 @@ func (tg *target) replace(e *Execution, old *tuple, f *frame, set []assignment) 
 	return values, nil
 }
 
+// touch sets the columns that change whenever a row does, unless the statement sets them itself.
+func (tg *target) touch(f *frame, values []any, set []assignment) error {
+	for column, n := range tg.onUpdate {
+		if slices.ContainsFunc(set, func(a assignment) bool { return a.column == column }) {
+			continue
+		}
+		v, err := n.eval(f)
+		if err == nil {
+			col := tg.table.columns[column]
+			values[column], err = limitType(v, col.typ, col.mods, false)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ofColumn says in an error which column a value was for.
+func ofColumn(err error, col column) error {
+	var failure *Error
+	if errors.As(err, &failure) && failure.Column == "" {
+		named := *failure
+		named.Column = col.name
+		return &named
+	}
+	return err
+}
+
+// picked is which rows a statement changes: all that its condition finds, or the first of them.
+type picked struct {
+	keys   []node
+	order  []syntax.Order
+	bounds bounds
+}
+
+// pick compiles ORDER BY and LIMIT of UPDATE and DELETE.
+func (c *compiler) pick(sc *scope, order []syntax.Order, limit syntax.Expr) (*picked, error) {
+	p := &picked{order: order}
+	for _, o := range order {
+		n, err := c.expression(sc, o.X, AnyOID)
+		if err != nil {
+			return nil, err
+		}
+		p.keys = append(p.keys, n)
+	}
+	var err error
+	p.bounds, err = c.bounds(&syntax.Select{Limit: limit}, nil)
+	return p, err
+}
+
+// apply puts the rows in order and leaves out those beyond the limit.
+func (p *picked) apply(outer *frame, frames []*frame, from [][]stored) ([]*frame, [][]stored, error) {
+	outputs := make([]output, len(frames))
+	for i, f := range frames {
+		keys, err := evalAll(f, p.keys)
+		if err != nil {
+			return nil, nil, err
+		}
+		outputs[i] = output{row: []any{i}, keys: keys}
+	}
+	sortOutputs(outputs, p.order)
+	rows, err := p.bounds.cut(outer, outputs, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	outFrames, outFrom := make([]*frame, len(rows)), make([][]stored, len(rows))
+	for i, row := range rows {
+		outFrames[i], outFrom[i] = frames[row[0].(int)], from[row[0].(int)]
+	}
+	return outFrames, outFrom, nil
+}
+
 // affected compiles the part that UPDATE and DELETE share: which rows of the target, each once, with the row of the other
 // tables it was joined with first.
-func (c *compiler) affected(tg *target, name string, from []syntax.From, where syntax.Expr) (*scope, func(*Execution) ([]*frame, []stored, error), error) {
+func (c *compiler) affected(tg *target, name string, from []syntax.From, where syntax.Expr, order []syntax.Order, limit syntax.Expr) (*scope, func(*Execution) ([]*frame, []stored, error), error) {
 	src := tableSource(tg.table)
 	src.columns = tableColumns(tg.table, name)
 	if len(from) > 0 {
@@ -207,6 +306,10 @@ func (c *compiler) affected(tg *target, name string, from []syntax.From, where s
 			s.lookup = c.lookup(tg.table, name, where)
 		}
 	}
+	first, err := c.pick(sc, order, limit)
+	if err != nil {
+		return nil, nil, err
+	}
 	return sc, func(e *Execution) ([]*frame, []stored, error) {
 		outer := &frame{Execution: e}
 		all, err := s.records(outer)
@@ -216,6 +319,11 @@ func (c *compiler) affected(tg *target, name string, from []syntax.From, where s
 		frames, from, err := s.filter(outer, all)
 		if err != nil {
 			return nil, nil, err
+		}
+		if len(order) > 0 || limit != nil {
+			if frames, from, err = first.apply(outer, frames, from); err != nil {
+				return nil, nil, err
+			}
 		}
 		var kept []*frame
 		var rows []stored
@@ -245,7 +353,7 @@ func (c *compiler) update(s *syntax.Update) (*change, error) {
 	if name == "" {
 		name = s.Table.Name
 	}
-	sc, affected, err := c.affected(tg, name, s.From, s.Where)
+	sc, affected, err := c.affected(tg, name, s.From, s.Where, s.OrderBy, s.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -287,7 +395,7 @@ func (c *compiler) delete(s *syntax.Delete) (*change, error) {
 	if name == "" {
 		name = s.Table.Name
 	}
-	sc, affected, err := c.affected(tg, name, s.Using, s.Where)
+	sc, affected, err := c.affected(tg, name, s.Using, s.Where, s.OrderBy, s.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -303,6 +411,8 @@ func (c *compiler) delete(s *syntax.Delete) (*change, error) {
 		var out [][]any
 		for i, f := range frames {
 			e.tx.put(tg.table, rows[i].row.id, rows[i].row, nil)
+			e.found++
+			e.changed++
 			if out, err = tg.appendReturning(e, out, f.values); err != nil {
 				return nil, 0, err
 			}

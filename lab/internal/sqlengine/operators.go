@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -72,6 +73,9 @@ func (c *compiler) binary(sc *scope, x syntax.Binary) (node, error) {
 		if err != nil {
 			return node{}, err
 		}
+		if l, r, err = c.comparable(l, r); err != nil {
+			return node{}, err
+		}
 		return comparison(x.Op, l, r)
 	case "||":
 		return c.concat(sc, x)
@@ -84,8 +88,11 @@ func (c *compiler) binary(sc *scope, x syntax.Binary) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	if times, ok := timeArithmetic(x.Op, l, r); ok {
+	if times, ok := timeArithmetic(x.Op, l, r); ok && !c.lenient() {
 		return times, nil
+	}
+	if l, r, err = c.calculable(l, r); err != nil {
+		return node{}, err
 	}
 	return arithmetic(x.Op, l, r)
 }
@@ -328,14 +335,26 @@ func (c *compiler) quantified(sc *scope, x syntax.Quantified) (node, error) {
 		list = func(f *frame) ([]any, error) {
 			v, err := array.eval(f)
 			values, _ := v.([]any)
-			return values, err
+			return slices.Clone(values), err
 		}
 	}
 	t, ok := commonType(left.typ, element)
-	if !ok {
+	convert := c.conversion()
+	switch {
+	case !ok && !c.lenient():
 		return node{}, noOperator(left.typ, x.Op, element)
+	case !ok && (categoryOf(left.typ) == numericCategory || categoryOf(element) == numericCategory):
+		t = pgtype.Float8OID
+	case !ok:
+		t = pgtype.TextOID
 	}
-	left = converted(left, t)
+	if c.lenient() {
+		if left, err = c.adapt(left, t, false); err != nil {
+			return node{}, err
+		}
+	} else {
+		left = converted(left, t)
+	}
 	test := comparisonTest(x.Op)
 	return node{typ: pgtype.BoolOID, eval: func(f *frame) (any, error) {
 		a, err := left.eval(f)
@@ -346,7 +365,12 @@ func (c *compiler) quantified(sc *scope, x syntax.Quantified) (node, error) {
 		if err != nil {
 			return nil, err
 		}
-		return quantify(a, values, element, t, test, x.All)
+		for i, b := range values {
+			if values[i], err = convert(b, element, t); err != nil {
+				return nil, err
+			}
+		}
+		return quantify(a, values, test, x.All)
 	}}, nil
 }
 
@@ -358,16 +382,12 @@ func arrayOf(array, element OID) OID {
 	return array
 }
 
-func quantify(a any, values []any, element, t OID, test func(int) bool, all bool) (any, error) {
+func quantify(a any, values []any, test func(int) bool, all bool) (any, error) {
 	unknown := false
 	for _, b := range values {
 		if a == nil || b == nil {
 			unknown = true
 			continue
-		}
-		b, err := convert(b, element, t)
-		if err != nil {
-			return nil, err
 		}
 		if test(compare(a, b)) != all {
 			return !all, nil

@@ -17,8 +17,9 @@ type Field struct {
 
 // plan is a compiled query. run gets the frame of the query around it; at the top, one with the execution only.
 type plan struct {
-	fields []Field
-	run    func(outer *frame) ([][]any, error)
+	fields  []Field
+	origins []*Origin // of the fields that are columns of tables; empty: of none
+	run     func(outer *frame) ([][]any, error)
 }
 
 // query compiles a query with everything that belongs to it.
@@ -63,7 +64,7 @@ func (c *compiler) with(q *syntax.Select, outer *scope) (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		named := &plan{fields: slices.Clone(p.fields)}
+		named := &plan{fields: slices.Clone(p.fields), origins: p.origins}
 		for i, name := range w.Columns {
 			if i < len(named.fields) {
 				named.fields[i].Name = name
@@ -144,12 +145,13 @@ func (c *compiler) union(left *plan, u syntax.Union, outer *scope) (*plan, error
 	}
 	p := &plan{fields: slices.Clone(left.fields)}
 	for i, f := range right.fields {
-		t, ok := commonType(p.fields[i].Type, f.Type)
+		t, ok := c.common(p.fields[i].Type, f.Type)
 		if !ok {
 			return nil, Errorf("42804", "UNION types %s and %s cannot be matched", typeName(p.fields[i].Type), typeName(f.Type))
 		}
 		p.fields[i].Type = t
 	}
+	convert := c.conversion()
 	p.run = func(f *frame) ([][]any, error) {
 		var out [][]any
 		for _, arm := range []*plan{left, right} {
@@ -189,7 +191,7 @@ func distinct(rows [][]any) [][]any {
 func (c *compiler) ordered(p *plan, q *syntax.Select, outer *scope) (*plan, error) {
 	sc := &scope{outer: outer}
 	for _, f := range p.fields {
-		sc.columns = append(sc.columns, scopeColumn{name: f.Name, typ: f.Type})
+		sc.columns = append(sc.columns, scopeColumn{name: f.Name, typ: f.Type, fold: c.lenient()})
 	}
 	keys := make([]node, len(q.OrderBy))
 	for i, o := range q.OrderBy {

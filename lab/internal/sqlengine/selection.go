@@ -55,6 +55,7 @@ func (c *compiler) selection(q *syntax.Select, outer *scope) (*plan, error) {
 		}
 		s.items = append(s.items, n)
 		p.fields = append(p.fields, Field{Name: name, Type: n.typ})
+		p.origins = append(p.origins, n.origin)
 	}
 	if q.Having != nil {
 		having, err := c.condition(final, q.Having, "HAVING")
@@ -95,7 +96,7 @@ func (c *compiler) sortKeys(s *selection, fields []Field, items []syntax.Item, s
 			}
 			index = n - 1
 		} else if col, ok := o.X.(syntax.Column); ok && col.Table == "" {
-			index = slices.IndexFunc(fields, func(f Field) bool { return f.Name == col.Name })
+			index = slices.IndexFunc(fields, func(f Field) bool { return sameName(f.Name, col.Name, c.lenient()) })
 		} else {
 			index = slices.IndexFunc(items, func(i syntax.Item) bool { return sameExpr(i.X, o.X) })
 		}

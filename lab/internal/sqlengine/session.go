@@ -3,6 +3,7 @@ package sqlengine
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
 )
@@ -27,6 +28,9 @@ type Session struct {
 	User     string
 	Database string // may be changed by a front whose sessions change it
 	PID      uint32
+	// LockTimeout is how long a statement waits for each lock before it fails with ErrLockTimeout. It counts from the next
+	// transaction on; 0: without end.
+	LockTimeout time.Duration
 
 	config   Config
 	initial  map[string]string // settings as of the login

@@ -58,7 +58,7 @@ func (c *compiler) fromItem(item syntax.From, outer *scope) (*source, error) {
 	case item.Query != nil:
 		var p *plan
 		if p, err = c.query(item.Query, outer); err == nil {
-			src = planSource(p)
+			src = c.planSource(p)
 		}
 	case item.Call != nil:
 		name = item.Call.Name
@@ -95,12 +95,12 @@ func (c *compiler) fromItem(item syntax.From, outer *scope) (*source, error) {
 // relation finds a WITH query, a system view or a table.
 func (c *compiler) relation(n syntax.Name) (*source, error) {
 	if p := c.ctes[n.Name]; p != nil && n.Schema == "" {
-		return planSource(p), nil
+		return c.planSource(p), nil
 	}
 	if view := c.session.view(n.Schema, n.Name); view != nil {
 		src := &source{rows: func(f *frame) ([]record, error) { return records(view.Rows(f.Execution)), nil }}
 		for _, f := range view.Columns {
-			src.columns = append(src.columns, scopeColumn{name: f.Name, typ: f.Type})
+			src.columns = append(src.columns, scopeColumn{name: f.Name, typ: f.Type, fold: c.lenient()})
 		}
 		return src, nil
 	}
@@ -139,18 +139,22 @@ func tableSource(t *table) *source {
 func tableColumns(t *table, name string) []scopeColumn {
 	columns := make([]scopeColumn, len(t.columns))
 	for i, col := range t.columns {
-		columns[i] = scopeColumn{table: name, name: col.name, typ: col.typ}
+		columns[i] = scopeColumn{table: name, name: col.name, typ: col.typ, fold: t.lenient, origin: t.origin(i)}
 	}
 	return columns
 }
 
-func planSource(p *plan) *source {
+func (c *compiler) planSource(p *plan) *source {
 	src := &source{rows: func(f *frame) ([]record, error) {
 		rows, err := p.run(f)
 		return records(rows), err
 	}}
-	for _, f := range p.fields {
-		src.columns = append(src.columns, scopeColumn{name: f.Name, typ: f.Type})
+	for i, f := range p.fields {
+		col := scopeColumn{name: f.Name, typ: f.Type, fold: c.lenient()}
+		if i < len(p.origins) {
+			col.origin = p.origins[i]
+		}
+		src.columns = append(src.columns, col)
 	}
 	return src
 }
@@ -166,6 +170,15 @@ func records(rows [][]any) []record {
 // join compiles the join of what is left of item with it, as nested loops.
 func (c *compiler) join(left, right *source, item syntax.From, outer *scope) (*source, error) {
 	joined := &source{columns: append(slices.Clone(left.columns), right.columns...)}
+	if item.Join == "LEFT" { // may be NULL now whatever its table says
+		for i := len(left.columns); i < len(joined.columns); i++ {
+			if origin := joined.columns[i].origin; origin != nil {
+				nullable := *origin
+				nullable.NotNull = false
+				joined.columns[i].origin = &nullable
+			}
+		}
+	}
 	on := item.On
 	for _, name := range item.Using {
 		equal, err := using(joined.columns, len(left.columns), name)
@@ -187,7 +200,7 @@ func (c *compiler) join(left, right *source, item syntax.From, outer *scope) (*s
 	}
 	for _, name := range item.Using { // from here on the plain name means the left one
 		for i := len(left.columns); i < len(joined.columns); i++ {
-			if joined.columns[i].name == name {
+			if joined.columns[i].is(name) {
 				joined.columns[i].hidden = true
 			}
 		}
@@ -210,7 +223,7 @@ func (c *compiler) join(left, right *source, item syntax.From, outer *scope) (*s
 func using(columns []scopeColumn, split int, name string) (syntax.Expr, error) {
 	find := func(part []scopeColumn) *scopeColumn {
 		for i := range part {
-			if part[i].name == name && !part[i].hidden {
+			if part[i].is(name) && !part[i].hidden {
 				return &part[i]
 			}
 		}

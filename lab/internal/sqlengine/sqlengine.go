@@ -48,6 +48,13 @@ const (
 	MultiAZPG                    // RDS Multi-AZ DB cluster
 	RDSPG                        // RDS single instance
 	PG                           // community PostgreSQL
+
+	AuroraMySQL       // Amazon Aurora MySQL
+	GlobalAuroraMySQL // Aurora MySQL in a global database
+	MultiAZMySQL      // RDS Multi-AZ DB cluster
+	RDSMySQL          // RDS single instance
+	MySQL             // community MySQL
+	MariaDB           // community MariaDB
 )
 
 // InstanceStatus is one instance as a status function of the cluster reports it.

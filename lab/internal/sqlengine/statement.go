@@ -15,6 +15,8 @@ type Prepared struct {
 	params []OID
 	fields []Field // nil: no rows
 
+	origins []*Origin
+
 	schema int // of the snapshot it was compiled for
 	flavor Flavor
 	plain  bool  // compiled without tables of an open transaction, so that it may be kept
@@ -41,12 +43,22 @@ func (p *Prepared) Params() []OID { return p.params }
 // Fields are the columns of the result; nil when it has no rows. COPY TO has none here, only in its Result.
 func (p *Prepared) Fields() []Field { return p.fields }
 
+// Origins says which fields are columns of tables, in a lenient dialect: one entry for each field, nil where it is none, or
+// no entries at all.
+func (p *Prepared) Origins() []*Origin { return p.origins }
+
 // Result is the outcome of one statement.
 type Result struct {
 	Fields   []Field // nil: no rows
 	Rows     [][]any // see Import for the types of values
 	Verb     string  // what was done, "SELECT", "CREATE TABLE"
 	Affected int     // how many rows a SELECT, INSERT, UPDATE, DELETE or COPY concerned
+
+	// How MySQL counts: rows written anew, deleted, or found and with Changed really changed. A row that an INSERT
+	// updates counts as two, a row replaced as two as well.
+	Found, Changed int
+	Generated      int64 // the first number given to a serial column of a lenient dialect; 0: none
+	Serial         int64 // the serial column of the row an INSERT has written last, given or not; 0: none
 }
 
 // compile compiles a statement.
@@ -59,7 +71,7 @@ func (s *Session) compile(parsed syntax.Parsed, declared []OID) (*Prepared, erro
 	switch stmt := parsed.Stmt.(type) {
 	case *syntax.Select:
 		if p.query, err = c.query(stmt, nil); err == nil {
-			p.fields = p.query.fields
+			p.fields, p.origins = p.query.fields, p.query.origins
 		}
 	case *syntax.Insert:
 		p.change, err = c.insert(stmt)
@@ -173,7 +185,7 @@ func (s *Session) execute(e *Execution, p *Prepared) (*Result, error) {
 	for {
 		mark := len(e.tx.undo)
 		e.snap = s.config.Store.committed.Load()
-		e.ctes = nil
+		e.ctes, e.found, e.changed, e.generated, e.serial = nil, 0, 0, 0, 0
 		r, err := s.once(e, p)
 		if err == nil {
 			return r, nil
@@ -205,7 +217,8 @@ func (s *Session) once(e *Execution, p *Prepared) (r *Result, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Result{Fields: p.fields, Rows: rows, Verb: p.change.verb, Affected: affected}, nil
+		return &Result{Fields: p.fields, Rows: rows, Verb: p.change.verb, Affected: affected, Found: e.found, Changed: e.changed,
+			Generated: e.generated, Serial: e.serial}, nil
 	case p.copy != nil:
 		return p.copy.run(e)
 	}

@@ -44,6 +44,7 @@ type table struct {
 	columns []column
 	keys    []key
 	checks  []check
+	lenient bool // of a lenient dialect
 }
 
 type column struct {
@@ -52,7 +53,9 @@ type column struct {
 	mods     []int
 	notNull  bool
 	def      syntax.Expr // nil: NULL
+	onUpdate syntax.Expr // what an UPDATE that changes the row sets it to; nil: nothing
 	sequence *atomic.Int64
+	declared string // what its type was called, if that says more
 }
 
 type key struct {
@@ -241,5 +244,5 @@ func (k key) value(values []any) (string, bool) {
 }
 
 func (t *table) column(name string) int {
-	return slices.IndexFunc(t.columns, func(c column) bool { return c.name == name })
+	return slices.IndexFunc(t.columns, func(c column) bool { return sameName(c.name, name, t.lenient) })
 }

@@ -14,6 +14,8 @@ type transaction struct {
 	readOnly bool
 	started  time.Time
 
+	lockTimeout time.Duration // how long to wait for a lock; 0: without end
+
 	changed     map[*table]*changes
 	ordered     []*changes // the same in order of first use, so that everything is repeatable
 	definitions map[string]*definition
@@ -241,6 +243,9 @@ func (tx *transaction) owner(t *table, i int, value string) uint64 {
 	return id
 }
 
+// ErrLockTimeout is what a statement fails with that has waited for a lock for Session.LockTimeout.
+var ErrLockTimeout error = Errorf("55P03", "canceling statement due to lock timeout")
+
 // stealInterval is how often a waiter looks whether the holder's host lost its role meanwhile.
 const stealInterval = 20 * time.Millisecond
 
@@ -252,6 +257,7 @@ func (tx *transaction) lock(ctx context.Context, k lockKey) (waited bool, err er
 		return false, err
 	}
 	defer tx.stopWaiting()
+	since := time.Now()
 	for {
 		timer := time.NewTimer(stealInterval)
 		select {
@@ -264,6 +270,9 @@ func (tx *transaction) lock(ctx context.Context, k lockKey) (waited bool, err er
 		case <-timer.C:
 			if !holder.host.Writable() { // its transaction cannot commit any more
 				return true, nil
+			}
+			if tx.lockTimeout > 0 && time.Since(since) >= tx.lockTimeout {
+				return false, ErrLockTimeout
 			}
 		}
 	}

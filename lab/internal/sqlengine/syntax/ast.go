@@ -171,12 +171,14 @@ type Assignment struct {
 	Value  Expr
 }
 
-// Conflict is ON CONFLICT. Without Set it is DO NOTHING.
+// Conflict is ON CONFLICT, with any key when it names neither columns nor a constraint. Without Set it is DO NOTHING.
 type Conflict struct {
 	Columns    []string
 	Constraint string
 	Set        []Assignment
 	Where      Expr
+	Replace    bool // delete the rows in the way
+	Repeat     bool // one row may be updated several times
 }
 
 // The statements with data.
@@ -197,6 +199,8 @@ type (
 		Set       []Assignment
 		From      []From
 		Where     Expr
+		OrderBy   []Order
+		Limit     Expr
 		Returning []Item
 	}
 	// Delete is DELETE FROM.
@@ -205,6 +209,8 @@ type (
 		Alias     string
 		Using     []From
 		Where     Expr
+		OrderBy   []Order
+		Limit     Expr
 		Returning []Item
 	}
 	// Truncate is TRUNCATE.
@@ -229,6 +235,10 @@ type ColumnDef struct {
 	NotNull bool
 	Default Expr // nil: none
 	Serial  bool // serial or identity
+
+	OnUpdate Expr   // what an UPDATE sets it to unless it says otherwise; nil: nothing
+	Start    int64  // the first number of a serial column; 0: 1
+	Declared string // what its type was called, where that says more than Type
 }
 
 // Key is a PRIMARY KEY or UNIQUE constraint.
