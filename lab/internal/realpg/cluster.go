@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
 // ErrClosed is returned by the methods of a closed Cluster.
@@ -49,18 +51,17 @@ type Cluster struct {
 	// Constant after Start.
 	options  Options
 	found    installation
-	who      account
+	who      realserver.Account
 	root     string // holds everything the servers write
 	password string // of the superuser
 	nodes    []*node
-	ended    context.Context // done once Close has been called
-	end      context.CancelFunc
+	control  *realserver.Control
 
 	primary  atomic.Pointer[node] // stored only under control
 	promoted atomic.Int64         // see PromotedAt; nanoseconds since 1970
 
-	control chan struct{} // holds one token; whoever has taken it may change what follows
-	closed  bool
+	// Whoever has taken control may change what follows.
+
 	// history counts promotions. Only data directories of the current one may follow the primary.
 	history int
 	// quorum are the standbys that may be the only one to have an acknowledged commit. While it is empty, the primary is.
@@ -78,13 +79,11 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	who, err := serverAccount()
+	who, err := realserver.AccountOf("postgres")
 	if err != nil {
 		return nil, fmt.Errorf("realpg: %w", err)
 	}
-	c := &Cluster{options: options, found: found, who: who, control: make(chan struct{}, 1)}
-	c.control <- struct{}{}
-	c.ended, c.end = context.WithCancel(context.Background())
+	c := &Cluster{options: options, found: found, who: who, control: realserver.NewControl(ErrClosed)}
 	if err := c.start(ctx); err != nil {
 		return nil, fmt.Errorf("realpg: starting the cluster: %w", errors.Join(err, c.Close()))
 	}
@@ -102,7 +101,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	c.password = prepared.password
 	var ports []int
 	for _, name := range c.options.Names {
-		port, err := freePort(ports)
+		port, err := realserver.FreePort(ports)
 		if err != nil {
 			return err
 		}
@@ -115,7 +114,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.writeTopology(); err != nil {
 		return err
 	}
-	err = each(c.nodes, func(n *node) error {
+	err = realserver.Each(c.nodes, func(n *node) error {
 		if err := c.furnish(n, prepared); err != nil {
 			return err
 		}
@@ -124,7 +123,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := each(c.nodes, func(n *node) error { return c.awaitReady(ctx, n) }); err != nil {
+	if err := realserver.Each(c.nodes, func(n *node) error { return c.awaitReady(ctx, n) }); err != nil {
 		return err
 	}
 	return c.populate(ctx, primary)
@@ -132,29 +131,23 @@ func (c *Cluster) start(ctx context.Context) error {
 
 // makeRoot makes the cluster's directory, which the servers' account owns.
 func (c *Cluster) makeRoot() error {
-	root, err := os.MkdirTemp("", "awsdb-realpg-")
+	root, err := c.who.MakeRoot("awsdb-realpg-")
+	c.root = root
 	if err != nil {
 		return err
 	}
-	c.root = root
 	if strings.ContainsAny(root, "'\"\\%\n") {
 		return fmt.Errorf("the name of directory %s has a character that PostgreSQL settings cannot quote: set TMPDIR to another directory", root)
 	}
-	if err := c.who.checkReachable(root); err != nil {
-		return err
-	}
-	if err := c.who.adopt(root); err != nil {
-		return err
-	}
-	return writeFile(c.who, filepath.Join(root, "pg_hba.conf"), hostBasedAuthentication(c.options))
+	return realserver.WriteFile(c.who, filepath.Join(root, "pg_hba.conf"), hostBasedAuthentication(c.options), 0o600)
 }
 
 // furnish makes the node's data directory and configuration.
 func (c *Cluster) furnish(n *node, prepared template) error {
-	if err := copyTree(prepared.data, n.data(), c.who); err != nil {
+	if err := realserver.CopyTree(prepared.data, n.data(), c.who); err != nil {
 		return err
 	}
-	if err := writeFile(c.who, n.file("conf"), n.configuration(c.options)); err != nil {
+	if err := realserver.WriteFile(c.who, n.file("conf"), n.configuration(c.options), 0o600); err != nil {
 		return err
 	}
 	if pair, ok := c.options.TLS[n.name]; ok {
@@ -163,7 +156,7 @@ func (c *Cluster) furnish(n *node, prepared template) error {
 			if err != nil {
 				return err
 			}
-			if err := writeFile(c.who, n.file(kind), string(content)); err != nil {
+			if err := realserver.WriteFile(c.who, n.file(kind), string(content), 0o600); err != nil {
 				return err
 			}
 		}
@@ -171,15 +164,15 @@ func (c *Cluster) furnish(n *node, prepared template) error {
 	if n.standby {
 		return c.writeStandby(n, c.primary.Load())
 	}
-	return writeFile(c.who, n.autoFile(), settingLines(map[string]string{"synchronous_standby_names": synchronousNames(c.quorum)}))
+	return realserver.WriteFile(c.who, n.autoFile(), settingLines(map[string]string{"synchronous_standby_names": synchronousNames(c.quorum)}), 0o600)
 }
 
 // writeStandby makes the data directory of a server that is down a standby of source.
 func (c *Cluster) writeStandby(n, source *node) error {
-	if err := writeFile(c.who, n.autoFile(), settingLines(map[string]string{"primary_conninfo": c.connectionInfo(source, n)})); err != nil {
+	if err := realserver.WriteFile(c.who, n.autoFile(), settingLines(map[string]string{"primary_conninfo": c.connectionInfo(source, n)}), 0o600); err != nil {
 		return err
 	}
-	return writeFile(c.who, n.signalFile(), "")
+	return realserver.WriteFile(c.who, n.signalFile(), "", 0o600)
 }
 
 // connectionInfo is the primary_conninfo with which n follows source.
@@ -222,14 +215,14 @@ func (c *Cluster) populate(ctx context.Context, primary *node) error {
 	if err != nil {
 		return err
 	}
-	attached, err := awaitAttached(ctx, connection, names(c.nodes[1:]))
+	attached, err := awaitAttached(ctx, connection, realserver.Names(c.nodes[1:]))
 	if err != nil {
 		return err
 	}
 	if len(attached) < len(c.nodes)-1 {
 		return fmt.Errorf("only %d of %d standbys stream from the primary after %s", len(attached), len(c.nodes)-1, attachLimit)
 	}
-	return each(c.nodes[1:], func(n *node) error { return c.awaitReplay(ctx, n, position) })
+	return realserver.Each(c.nodes[1:], func(n *node) error { return c.awaitReplay(ctx, n, position) })
 }
 
 // awaitReplay waits until what the primary had written at position can be seen on the standby.
@@ -239,7 +232,7 @@ func (c *Cluster) awaitReplay(ctx context.Context, n *node, position string) err
 		return err
 	}
 	defer hangUp(connection)
-	return poll(ctx, func() (bool, error) {
+	return realserver.Poll(ctx, func() (bool, error) {
 		return scalar[bool](ctx, connection, "select coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false)", position)
 	})
 }
@@ -247,39 +240,17 @@ func (c *Cluster) awaitReplay(ctx context.Context, n *node, position string) err
 // Close ends every server and removes every file. It waits for a running Promote, Rejoin or Switchover, which it
 // interrupts. It may be called more than once.
 func (c *Cluster) Close() error {
-	c.end()
-	<-c.control
-	defer func() { c.control <- struct{}{} }()
-	if c.closed {
-		return nil
-	}
-	c.closed = true
-	err := each(c.nodes, (*node).discard)
-	if c.root == "" {
-		return err
-	}
-	return errors.Join(err, os.RemoveAll(c.root))
-}
-
-// controlled calls work while no other call changes roles. Close ends its context.
-func (c *Cluster) controlled(ctx context.Context, work func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(c.ended, func() { cancel(ErrClosed) })()
-	select {
-	case <-c.control:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	defer func() { c.control <- struct{}{} }()
-	if c.closed {
-		return ErrClosed
-	}
-	return work(ctx)
+	return c.control.Close(func() error {
+		err := realserver.Each(c.nodes, (*node).discard)
+		if c.root == "" {
+			return err
+		}
+		return errors.Join(err, os.RemoveAll(c.root))
+	})
 }
 
 // Names returns the instance ids in the order of Options.Names.
-func (c *Cluster) Names() []string { return names(c.nodes) }
+func (c *Cluster) Names() []string { return realserver.Names(c.nodes) }
 
 // Primary returns the name of the instance that was promoted last; it may be down.
 func (c *Cluster) Primary() string { return c.primary.Load().name }
@@ -311,14 +282,6 @@ func (c *Cluster) find(name string) (*node, error) {
 	return nil, fmt.Errorf("realpg: no instance %q: write one of %s", name, strings.Join(c.Names(), ", "))
 }
 
-func names(nodes []*node) []string {
-	result := make([]string, len(nodes))
-	for i, n := range nodes {
-		result[i] = n.name
-	}
-	return result
-}
-
 // healthyStandbys are the standbys that run and follow the current history. The caller is in control.
 func (c *Cluster) healthyStandbys() []*node {
 	var healthy []*node
@@ -338,7 +301,7 @@ func (c *Cluster) writeTopology() error {
 		if n == c.primary.Load() {
 			role = "writer"
 		}
-		if lost := n.lostSince(); !lost.IsZero() {
+		if lost := n.server.LostSince(); !lost.IsZero() {
 			seen = fmt.Sprintf("%.3f", float64(lost.UnixMilli())/float64(time.Second/time.Millisecond))
 		}
 		if c.options.EndpointPort != 0 {
@@ -346,5 +309,5 @@ func (c *Cluster) writeTopology() error {
 		}
 		fmt.Fprintf(&text, "%s,%s,%s.%s,%d,%s\n", n.name, role, n.name, c.options.Suffix, port, seen)
 	}
-	return writeFile(c.who, filepath.Join(c.root, "topology.csv"), text.String())
+	return realserver.WriteFile(c.who, filepath.Join(c.root, "topology.csv"), text.String(), 0o600)
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
 // startCluster starts a cluster that ends with the test.
@@ -74,7 +76,7 @@ func eventually(t *testing.T, c *Cluster, name, query, want string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var got string
-	err := poll(ctx, func() (bool, error) {
+	err := realserver.Poll(ctx, func() (bool, error) {
 		rows, err := c.Query(ctx, name, query)
 		if err != nil || len(rows) != 1 {
 			got = fmt.Sprint(rows, err)
@@ -102,9 +104,9 @@ func TestStartAndClose(t *testing.T) {
 	if diff := cmp.Diff([]string{"instance-1", "instance-2", "instance-3"}, c.Names()); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
-	var members []member
+	var members []realserver.Member
 	for _, n := range c.nodes {
-		found, err := tree(n.running().pid)
+		found, err := n.server.Running().Tree()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,12 +124,8 @@ func TestStartAndClose(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	all, err := listProcesses()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if anyAlive(all, members) {
-		t.Error("a server process is left")
+	if alive, err := realserver.AnyAlive(members); alive || err != nil {
+		t.Errorf("a server process is left: %t, %v", alive, err)
 	}
 	left, err := os.ReadDir(temporary)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
 // A writer inserts numbers through whoever is the primary and remembers those that were acknowledged.
@@ -44,7 +46,7 @@ func (w *writer) session(ctx context.Context, c *Cluster) {
 	name := c.Primary()
 	connection, err := dial(ctx, c, name)
 	if err != nil {
-		_ = pause(ctx, 5*time.Millisecond)
+		_ = realserver.Pause(ctx, 5*time.Millisecond)
 		return
 	}
 	defer hangUp(connection)
@@ -53,7 +55,7 @@ func (w *writer) session(ctx context.Context, c *Cluster) {
 	defer watch.Wait()
 	defer cancel()
 	watch.Go(func() {
-		_ = poll(ctx, func() (bool, error) { return c.Primary() != name, nil })
+		_ = realserver.Poll(ctx, func() (bool, error) { return c.Primary() != name, nil })
 		cancel()
 	})
 	for {
@@ -64,7 +66,7 @@ func (w *writer) session(ctx context.Context, c *Cluster) {
 		w.mu.Lock()
 		w.acknowledged = append(w.acknowledged, id)
 		w.mu.Unlock()
-		_ = pause(ctx, time.Millisecond) // the control plane needs the processor too
+		_ = realserver.Pause(ctx, time.Millisecond) // the control plane needs the processor too
 	}
 }
 
@@ -80,7 +82,7 @@ func (w *writer) awaitProgress(t *testing.T, more int) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	goal := w.count() + more
-	if err := poll(ctx, func() (bool, error) { return w.count() >= goal, nil }); err != nil {
+	if err := realserver.Poll(ctx, func() (bool, error) { return w.count() >= goal, nil }); err != nil {
 		t.Fatalf("%d writes acknowledged, %d wanted: %v", w.count(), goal, err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
 // bookkeepingLimit bounds what a fault does after the fault itself.
@@ -30,11 +32,11 @@ func (c *Cluster) fault(name string, inflict func(*node) error) error {
 		return err
 	}
 	if err := inflict(n); err != nil {
-		return fmt.Errorf("realpg: %w", err)
+		return fmt.Errorf("realpg: %s: %w", name, err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), bookkeepingLimit)
 	defer cancel()
-	return c.controlled(ctx, c.afterFault)
+	return c.control.Do(ctx, c.afterFault)
 }
 
 // afterFault brings topology file and quorum up to date. Aurora's storage acknowledges commits without any reader, so a
@@ -66,7 +68,7 @@ func (c *Cluster) settleQuorum(ctx context.Context, standbys []*node) error {
 	defer hangUp(connection)
 	before := c.quorum
 	if len(before) > 0 {
-		c.quorum = union(before, standbys)
+		c.quorum = realserver.Union(before, standbys)
 	}
 	if err := setSystem(ctx, connection, map[string]string{"synchronous_standby_names": synchronousNames(standbys)}); err != nil {
 		return err
@@ -74,11 +76,11 @@ func (c *Cluster) settleQuorum(ctx context.Context, standbys []*node) error {
 	if len(standbys) > 0 {
 		if len(before) == 0 {
 			// The checkpointer ends the time in which commits wait for nobody, when it reads the settings; nothing shows when.
-			if err := pause(ctx, 100*time.Millisecond); err != nil {
+			if err := realserver.Pause(ctx, 100*time.Millisecond); err != nil {
 				return err
 			}
 		}
-		if err := awaitFlushed(ctx, connection, names(standbys)); err != nil {
+		if err := awaitFlushed(ctx, connection, realserver.Names(standbys)); err != nil {
 			return err
 		}
 	}
@@ -93,7 +95,7 @@ func awaitFlushed(ctx context.Context, connection *pgx.Conn, standbys []string) 
 	if err != nil {
 		return err
 	}
-	return poll(ctx, func() (bool, error) {
+	return realserver.Poll(ctx, func() (bool, error) {
 		return scalar[bool](ctx, connection,
 			"select exists (select from pg_stat_replication where application_name = any($1::text[]) and flush_lsn >= $2::pg_lsn)",
 			standbys, position)
@@ -110,8 +112,8 @@ func (c *Cluster) Continue(name string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit+bookkeepingLimit)
 	defer cancel()
-	return c.controlled(ctx, func(ctx context.Context) error {
-		p := n.running()
+	return c.control.Do(ctx, func(ctx context.Context) error {
+		p := n.server.Running()
 		if p == nil {
 			return fmt.Errorf("realpg: continuing %s: it is down: use Rejoin", name)
 		}
@@ -119,10 +121,10 @@ func (c *Cluster) Continue(name string) error {
 			// It would still follow the replaced primary, and could acknowledge that one's commits.
 			return c.rejoin(ctx, n)
 		}
-		if err := p.thaw(); err != nil {
+		if err := p.Thaw(); err != nil {
 			return fmt.Errorf("realpg: continuing %s: %w", name, err)
 		}
-		n.restored(p)
+		n.server.Restored(p)
 		if err := c.writeTopology(); err != nil {
 			return fmt.Errorf("realpg: continuing %s: %w", name, err)
 		}
@@ -141,7 +143,7 @@ func (c *Cluster) admit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	attached, err := awaitAttached(ctx, connection, names(standbys))
+	attached, err := awaitAttached(ctx, connection, realserver.Names(standbys))
 	hangUp(connection)
 	if err != nil {
 		return fmt.Errorf("realpg: waiting for the standbys of %s: %w", primary.name, err)
@@ -151,26 +153,4 @@ func (c *Cluster) admit(ctx context.Context) error {
 		return fmt.Errorf("realpg: adjusting the quorum of %s: %w", primary.name, err)
 	}
 	return nil
-}
-
-func union(a, b []*node) []*node {
-	all := slices.Clone(a)
-	for _, n := range b {
-		if !slices.Contains(all, n) {
-			all = append(all, n)
-		}
-	}
-	return all
-}
-
-// pause waits for d or the end of ctx.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -12,8 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"syscall"
 	"time"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
 // A node is one server of the cluster.
@@ -27,12 +28,11 @@ type node struct {
 	history int  // the Cluster.history its data directory belongs to; -1 for none
 	standby bool // whether it was last started as a standby, and not promoted since
 
-	mu      sync.Mutex // guards the rest; never held over I/O
-	process *process
-	frozen  bool
-	lost    time.Time // when a fault took it away; zero while it is up
+	server realserver.Server
 }
 
+// String returns the node's name.
+func (n *node) String() string  { return n.name }
 func (n *node) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.port)) }
 func (n *node) data() string    { return filepath.Join(n.root, n.name) }
 func (n *node) file(kind string) string {
@@ -42,111 +42,40 @@ func (n *node) signalFile() string { return filepath.Join(n.data(), "standby.sig
 func (n *node) autoFile() string   { return filepath.Join(n.data(), "postgresql.auto.conf") }
 
 // up says whether the server runs and is not frozen. A server that crashed by itself is not up.
-func (n *node) up() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.process != nil && !n.process.exited() && !n.frozen
-}
-
-// running returns the server's process, or nil when it has ended.
-func (n *node) running() *process {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.process == nil || n.process.exited() {
-		return nil
-	}
-	return n.process
-}
-
-func (n *node) isFrozen() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.frozen
-}
-
-func (n *node) lostSince() time.Time {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.lost
-}
-
-// mark records that the server was frozen or ended by a fault.
-func (n *node) mark(frozen bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.frozen = frozen
-	if n.lost.IsZero() {
-		n.lost = time.Now()
-	}
-}
-
-// restored records that the server is up, as p.
-func (n *node) restored(p *process) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.process, n.frozen, n.lost = p, false, time.Time{}
-}
+func (n *node) up() bool { return n.server.Up() }
 
 // kill ends the server at once; sockets are closed by the kernel, unread data makes that a reset.
 func (n *node) kill() error {
-	p := n.running()
-	if p != nil {
-		if err := p.kill(); err != nil {
-			return fmt.Errorf("killing %s: %w", n.name, err)
-		}
+	err := n.server.Kill()
+	if err == nil {
+		releaseSharedMemory(n.data())
 	}
-	n.mark(false)
-	releaseSharedMemory(n.data())
-	return nil
+	return err
 }
 
 // freeze stops all processes of the server: its sockets stay open and silent.
-func (n *node) freeze() error {
-	p := n.running()
-	if p == nil {
-		return fmt.Errorf("stopping %s: it is not running", n.name)
-	}
-	if _, err := p.freeze(); err != nil {
-		return fmt.Errorf("stopping %s: %w", n.name, err)
-	}
-	n.mark(true)
-	return nil
-}
+func (n *node) freeze() error { return n.server.Freeze() }
 
 // shutdownLimit bounds a fast shutdown. A primary waits for its standbys to have everything, and gives up on a silent one
 // after wal_sender_timeout.
 const shutdownLimit = 15 * time.Second
 
-// shutdown ends every session with 57P01 and the server with a checkpoint.
-func (n *node) shutdown() error {
-	if n.isFrozen() {
-		return fmt.Errorf("shutting down %s: it is stopped, so it cannot hear: continue or kill it", n.name)
-	}
-	if p := n.running(); p != nil {
-		if err := shutdownFast(p.pid); err != nil {
-			return err
-		}
-		if !p.await(shutdownLimit) {
-			return fmt.Errorf("shutting down %s: it still runs after %s", n.name, shutdownLimit)
-		}
-	}
-	n.mark(false)
-	return nil
-}
+// shutdown ends every session with 57P01, writes a checkpoint, sends it to the standbys and ends the server.
+func (n *node) shutdown() error { return n.server.Shutdown(syscall.SIGINT, shutdownLimit) }
 
 // discard ends the server, whatever state it is in, and cleans up what it holds outside its directory.
 func (n *node) discard() error {
-	p := n.running()
+	p := n.server.Running()
 	if p == nil {
 		return nil
 	}
-	if err := shutdownImmediate(p.pid); err != nil {
+	if err := p.Signal(syscall.SIGQUIT); err != nil { // no checkpoint, but it releases the shared memory
 		return err
 	}
-	if err := p.thaw(); err != nil { // a frozen process does not hear the signal before
+	if err := p.Thaw(); err != nil { // a frozen process does not hear the signal before
 		return err
 	}
-	if p.await(3 * time.Second) {
+	if p.Await(3 * time.Second) {
 		return nil
 	}
 	return n.kill()
@@ -169,20 +98,12 @@ func releaseSharedMemory(data string) {
 }
 
 // launch starts the server on its data directory.
-func (n *node) launch(found installation, who account) error {
-	log, err := os.OpenFile(n.file("log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
+func (n *node) launch(found installation, who realserver.Account) error {
 	// Not bound to a context: the server lives until Close or a fault.
-	command := who.command(context.Background(), n.root, found.program("postgres"), "-D", n.data(), "-c", "config_file="+n.file("conf"))
-	command.Stdout, command.Stderr = log, log
-	p, err := startProcess(command)
-	if err != nil {
+	command := who.Command(context.Background(), n.root, found.program("postgres"), "-D", n.data(), "-c", "config_file="+n.file("conf"))
+	if err := n.server.Launch(command, n.file("log")); err != nil {
 		return fmt.Errorf("starting %s: %w", n.name, err)
 	}
-	n.restored(p)
 	return nil
 }
 
@@ -267,22 +188,4 @@ func settingLines(settings map[string]string) string {
 		fmt.Fprintf(&text, "%s = %s\n", name, quoteLiteral(value))
 	}
 	return text.String()
-}
-
-// freePort returns a port of 127.0.0.1 below the range that systems take the ports of outgoing connections from: while the
-// server is down, such a connection could take its port, or a client that dials it could even be connected to itself.
-func freePort(taken []int) (int, error) {
-	const first, count = 15000, 17000
-	for range 200 {
-		port := first + rand.IntN(count)
-		if slices.Contains(taken, port) {
-			continue
-		}
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			continue
-		}
-		return port, listener.Close()
-	}
-	return 0, fmt.Errorf("no free port between %d and %d on 127.0.0.1", first, first+count)
 }

@@ -1,11 +1,14 @@
 package realpg
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
 // A Flavor says which managed PostgreSQL the servers pretend to be. It decides which functions and settings exist, so
@@ -56,11 +59,7 @@ type Options struct {
 	Flavor Flavor
 }
 
-var (
-	instanceName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-	settingName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$`)
-	hostSuffix   = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
-)
+var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$`)
 
 // reservedSettings are the ones the cluster is made of: with another value a promotion could lose a commit, or
 // the control plane could not find or read its servers.
@@ -73,50 +72,22 @@ var reservedSettings = []string{
 
 // withDefaults returns a copy of o with every default filled in, or an error that says what to write instead.
 func (o Options) withDefaults() (Options, error) {
-	if o.Instances == 0 {
-		o.Instances = len(o.Names)
+	names, err := realserver.InstanceNames(o.Instances, o.Names)
+	if err != nil {
+		return o, fmt.Errorf("realpg: %w", err)
 	}
-	if o.Instances == 0 {
-		o.Instances = 3
-	}
-	o.Names = slices.Clone(o.Names)
-	if len(o.Names) == 0 && o.Instances > 0 {
-		for i := range o.Instances {
-			o.Names = append(o.Names, fmt.Sprintf("instance-%d", i+1))
-		}
-	}
-	o.User = withDefault(o.User, "app")
-	o.Password = withDefault(o.Password, "app")
-	o.Database = withDefault(o.Database, "app")
-	o.Suffix = withDefault(strings.TrimPrefix(o.Suffix, "."), "awsdblab.us-east-1.rds.amazonaws.com")
+	o.Names, o.Instances = names, len(names)
+	o.User = cmp.Or(o.User, "app")
+	o.Password = cmp.Or(o.Password, "app")
+	o.Database = cmp.Or(o.Database, "app")
+	o.Suffix = cmp.Or(strings.TrimPrefix(o.Suffix, "."), "awsdblab.us-east-1.rds.amazonaws.com")
 	if o.Flavor == "" {
 		o.Flavor = AuroraPostgreSQL
 	}
 	return o, o.validate()
 }
 
-func withDefault(value, fallback string) string {
-	if value == "" {
-		return fallback
-	}
-	return value
-}
-
 func (o Options) validate() error {
-	if o.Instances < 1 || o.Instances > 9 {
-		return fmt.Errorf("realpg: %d instances: write a number from 1 to 9", o.Instances)
-	}
-	if len(o.Names) != o.Instances {
-		return fmt.Errorf("realpg: %d names for %d instances: give every instance one name, or none at all", len(o.Names), o.Instances)
-	}
-	for i, name := range o.Names {
-		if !instanceName.MatchString(name) {
-			return fmt.Errorf("realpg: instance name %q: write lower-case letters, digits and hyphens, a letter first, 63 at most", name)
-		}
-		if slices.Contains(o.Names[:i], name) {
-			return fmt.Errorf("realpg: instance name %q occurs twice: give every instance a name of its own", name)
-		}
-	}
 	if !slices.Contains([]Flavor{AuroraPostgreSQL, MultiAZPostgreSQL, PostgreSQL}, o.Flavor) {
 		return fmt.Errorf("realpg: flavor %q: write %q, %q or %q", o.Flavor, AuroraPostgreSQL, MultiAZPostgreSQL, PostgreSQL)
 	}
@@ -126,11 +97,8 @@ func (o Options) validate() error {
 	if strings.ContainsRune(o.User+o.Password+o.Database, 0) {
 		return fmt.Errorf("realpg: user, password and database must not contain a NUL byte")
 	}
-	if !hostSuffix.MatchString(o.Suffix) {
-		return fmt.Errorf("realpg: suffix %q: write a DNS name such as abc.us-east-1.rds.amazonaws.com", o.Suffix)
-	}
-	if o.EndpointPort < 0 || o.EndpointPort > 65535 {
-		return fmt.Errorf("realpg: endpoint port %d: write a port from 1 to 65535, or 0 for the server's own", o.EndpointPort)
+	if err := realserver.CheckEndpoints(o.Suffix, o.EndpointPort); err != nil {
+		return fmt.Errorf("realpg: %w", err)
 	}
 	for name := range o.TLS {
 		if !slices.Contains(o.Names, name) {

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
 // ErrUnsafe is in the chain of the error that Promote returns when no standby can be given every acknowledged commit: it
@@ -24,7 +25,7 @@ const promotionLimit = 30 * time.Second
 // the other standbys follow it. The former primary is usually down or stopped by then; one that still runs is fenced: it
 // answers reads and never acknowledges a commit again.
 func (c *Cluster) Promote(ctx context.Context, name string) error {
-	return c.controlled(ctx, func(ctx context.Context) error {
+	return c.control.Do(ctx, func(ctx context.Context) error {
 		if err := c.promote(ctx, name); err != nil {
 			return fmt.Errorf("realpg: promoting %q: %w", name, err)
 		}
@@ -35,7 +36,7 @@ func (c *Cluster) Promote(ctx context.Context, name string) error {
 // Switchover makes a standby the primary in an orderly way, the most advanced one if to is empty: the primary's sessions end
 // with SQLSTATE 57P01, it comes back as a standby.
 func (c *Cluster) Switchover(ctx context.Context, to string) error {
-	return c.controlled(ctx, func(ctx context.Context) error {
+	return c.control.Do(ctx, func(ctx context.Context) error {
 		former := c.primary.Load()
 		if !former.up() {
 			return fmt.Errorf("realpg: switchover: the primary %s is not running: use Promote", former.name)
@@ -72,7 +73,7 @@ func (c *Cluster) candidate(name string) (*node, error) {
 		return nil, errors.New("it is the primary already")
 	}
 	return nil, fmt.Errorf("it is no running standby of the primary: bring it back with Continue or Rejoin, or promote one of %s",
-		strings.Join(names(healthy), ", "))
+		strings.Join(realserver.Names(healthy), ", "))
 }
 
 // A standing is what a promotion knows about a standby.
@@ -128,22 +129,16 @@ func (c *Cluster) promote(ctx context.Context, name string) (err error) {
 // have them all. What it has can be read from its directory.
 func (c *Cluster) rescueSource() (*node, error) {
 	former := c.primary.Load()
-	var missing []*node
-	healthy := c.healthyStandbys()
-	for _, n := range c.quorum {
-		if !slices.Contains(healthy, n) {
-			missing = append(missing, n)
-		}
-	}
+	missing := realserver.Missing(c.quorum, c.healthyStandbys())
 	switch {
 	case len(c.quorum) > 0 && len(missing) == 0:
 		return nil, nil
-	case former.running() == nil:
+	case former.server.Running() == nil:
 		return former, nil // it is dead, so it has everything and acknowledges nothing any more
 	case len(missing) == 1:
 		return missing[0], nil
 	case len(missing) > 1:
-		return nil, fmt.Errorf("%w: one of %s may have it: bring them back, or kill %s", ErrUnsafe, strings.Join(names(missing), ", "), former.name)
+		return nil, fmt.Errorf("%w: one of %s may have it: bring them back, or kill %s", ErrUnsafe, strings.Join(realserver.Names(missing), ", "), former.name)
 	default:
 		return nil, fmt.Errorf("%w: without a standby %s acknowledged them alone, and it may still do so: kill it", ErrUnsafe, former.name)
 	}
@@ -156,7 +151,7 @@ func (c *Cluster) standings(ctx context.Context) ([]*standing, error) {
 	for i, n := range nodes {
 		standings[i] = &standing{node: n}
 	}
-	return standings, each(nodes, func(n *node) (err error) {
+	return standings, realserver.Each(nodes, func(n *node) (err error) {
 		s := standingOf(standings, n)
 		s.connection, err = c.open(ctx, n, "postgres")
 		return err
@@ -166,13 +161,13 @@ func (c *Cluster) standings(ctx context.Context) ([]*standing, error) {
 // fence takes the standbys away from the former primary, and then reads how far each has come. The order is the point: once no
 // standby listens, no commit beyond the highest position can ever be acknowledged, even if the former primary is only stopped.
 func fence(ctx context.Context, standings []*standing) error {
-	return each(nodesOf(standings), func(n *node) error {
+	return realserver.Each(nodesOf(standings), func(n *node) error {
 		s := standingOf(standings, n)
 		if err := setSystem(ctx, s.connection, map[string]string{"primary_conninfo": ""}); err != nil {
 			return err
 		}
 		quiet := 0
-		err := poll(ctx, func() (bool, error) {
+		err := realserver.Poll(ctx, func() (bool, error) {
 			receiving, err := scalar[bool](ctx, s.connection, "select exists (select from pg_stat_activity where backend_type = 'walreceiver')")
 			if receiving {
 				quiet = 0
@@ -212,7 +207,7 @@ func (c *Cluster) choose(ctx context.Context, standings []*standing, wanted *nod
 		if err := setSystem(ctx, target.connection, map[string]string{"primary_conninfo": c.connectionInfo(best.node, target.node)}); err != nil {
 			return nil, nil, err
 		}
-		err := poll(ctx, func() (bool, error) {
+		err := realserver.Poll(ctx, func() (bool, error) {
 			reached, err := position(ctx, target.connection)
 			return reached >= best.position, err
 		})
@@ -244,8 +239,8 @@ func (c *Cluster) turn(ctx context.Context, target *standing, others []*standing
 		return err
 	}
 	var before time.Time // when it was last known to be a standby yet
-	err = poll(ctx, func() (bool, error) {
-		if target.running() == nil {
+	err = realserver.Poll(ctx, func() (bool, error) {
+		if target.server.Running() == nil {
 			return false, fmt.Errorf("the server ended: %s", target.fatality())
 		}
 		asked := time.Now()
@@ -270,15 +265,15 @@ func (c *Cluster) turn(ctx context.Context, target *standing, others []*standing
 // when it asks for one file a second time: it repeats only what gave it nothing new, and a lost server adds nothing.
 func (c *Cluster) rescue(ctx context.Context, target *standing, lost *node) error {
 	requests := target.file("requests")
-	if err := writeFile(c.who, requests, ""); err != nil {
+	if err := realserver.WriteFile(c.who, requests, "", 0o600); err != nil {
 		return err
 	}
 	command := fmt.Sprintf(`echo %%f >> "%s"; cp "%s/%%f" "%%p"`, requests, filepath.Join(lost.data(), "pg_wal"))
 	if err := setSystem(ctx, target.connection, map[string]string{"restore_command": command}); err != nil {
 		return err
 	}
-	err := poll(ctx, func() (bool, error) {
-		if target.running() == nil {
+	err := realserver.Poll(ctx, func() (bool, error) {
+		if target.server.Running() == nil {
 			return false, fmt.Errorf("the server ended: %s", target.fatality())
 		}
 		content, err := os.ReadFile(requests)
@@ -309,13 +304,13 @@ func asksAgain(requests string) bool {
 
 // follow attaches the others to the new primary and proves that it commits.
 func (c *Cluster) follow(ctx context.Context, target *standing, others []*standing) error {
-	err := each(nodesOf(others), func(n *node) error {
+	err := realserver.Each(nodesOf(others), func(n *node) error {
 		return setSystem(ctx, standingOf(others, n).connection, map[string]string{"primary_conninfo": c.connectionInfo(target.node, n)})
 	})
 	if err != nil && ctx.Err() != nil {
 		return err
 	} // else one of them was lost meanwhile, and does not attach
-	attached, err := awaitAttached(ctx, target.connection, names(nodesOf(others)))
+	attached, err := awaitAttached(ctx, target.connection, realserver.Names(nodesOf(others)))
 	if err != nil {
 		return fmt.Errorf("attaching the other standbys: %w", err)
 	}
@@ -337,7 +332,7 @@ func (c *Cluster) release(ctx context.Context, standings []*standing) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	primary := c.primary.Load()
-	_ = each(nodesOf(standings), func(n *node) error {
+	_ = realserver.Each(nodesOf(standings), func(n *node) error {
 		connection, err := c.open(ctx, n, "postgres") // the first connection may have been cut by the caller's context
 		if err != nil {
 			return err

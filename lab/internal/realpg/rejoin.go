@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
 // Rejoin brings an instance back that was killed or shut down, or a former primary that still runs: it becomes a standby of the
@@ -15,22 +17,22 @@ func (c *Cluster) Rejoin(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return c.controlled(ctx, func(ctx context.Context) error { return c.rejoin(ctx, n) })
+	return c.control.Do(ctx, func(ctx context.Context) error { return c.rejoin(ctx, n) })
 }
 
 func (c *Cluster) rejoin(ctx context.Context, n *node) error {
 	primary := c.primary.Load()
 	inPlace := n == primary || n.standby && n.history == c.history
 	switch {
-	case n.running() != nil && inPlace && n.isFrozen():
+	case n.server.Running() != nil && inPlace && n.server.Frozen():
 		return fmt.Errorf("realpg: rejoining %s: it is stopped: use Continue, or Kill before Rejoin", n.name)
-	case n.running() != nil && inPlace:
+	case n.server.Running() != nil && inPlace:
 		return nil
 	case n != primary && !primary.up():
 		return fmt.Errorf("realpg: rejoining %s: the primary %s is not running: promote another instance first", n.name, primary.name)
 	}
 	if err := n.kill(); err != nil {
-		return fmt.Errorf("realpg: %w", err)
+		return fmt.Errorf("realpg: %s: %w", n.name, err)
 	}
 	if err := c.afterFault(ctx); err != nil { // the quorum must not count on a data directory that goes away
 		return err
@@ -74,9 +76,9 @@ func (c *Cluster) clone(ctx context.Context, n *node) error {
 	if err := os.RemoveAll(n.data()); err != nil {
 		return err
 	}
-	command := c.who.command(ctx, n.root, c.found.program("pg_basebackup"), "--pgdata="+n.data(), "--host=127.0.0.1",
+	command := c.who.Command(ctx, n.root, c.found.program("pg_basebackup"), "--pgdata="+n.data(), "--host=127.0.0.1",
 		"--port="+strconv.Itoa(c.primary.Load().port), "--username="+superuser, "--no-password",
 		"--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-manifest")
-	command.Env = environment("PGPASSWORD=" + c.password)
-	return run(command)
+	command.Env = realserver.Environment("PGPASSWORD=" + c.password)
+	return realserver.Run(command)
 }

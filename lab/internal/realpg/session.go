@@ -7,17 +7,17 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
-// Polling intervals and limits of the control plane.
+// Limits of the control plane.
 const (
-	pollInterval = 5 * time.Millisecond
-	attachLimit  = 8 * time.Second  // for a standby to stream from its primary
-	startLimit   = 30 * time.Second // for a server to accept connections
+	attachLimit = 8 * time.Second  // for a standby to stream from its primary
+	startLimit  = 30 * time.Second // for a server to accept connections
 )
 
 // open connects to the node as superuser. Its statements stay out of the node's log.
@@ -100,44 +100,13 @@ func setSystem(ctx context.Context, connection *pgx.Conn, settings map[string]st
 // quoteLiteral writes text as an SQL literal; the servers run with standard_conforming_strings.
 func quoteLiteral(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// poll calls check until it returns true, an error, or ctx ends.
-func poll(ctx context.Context, check func() (bool, error)) error {
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
-	for {
-		if done, err := check(); done || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-	}
-}
-
-// each calls work for all nodes at once and waits for them.
-func each(nodes []*node, work func(*node) error) error {
-	failures := make([]error, len(nodes))
-	var group sync.WaitGroup
-	for i, n := range nodes {
-		group.Go(func() {
-			if err := work(n); err != nil {
-				failures[i] = fmt.Errorf("%s: %w", n.name, err)
-			}
-		})
-	}
-	group.Wait()
-	return errors.Join(failures...)
-}
-
 // awaitReady waits until the node accepts a connection.
 func (c *Cluster) awaitReady(ctx context.Context, n *node) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	var last error
-	err := poll(ctx, func() (bool, error) {
-		p := n.running()
+	err := realserver.Poll(ctx, func() (bool, error) {
+		p := n.server.Running()
 		if p == nil {
 			return false, fmt.Errorf("the server ended while it started: %s", n.fatality())
 		}
@@ -164,7 +133,7 @@ func awaitAttached(ctx context.Context, connection *pgx.Conn, names []string) ([
 	limited, cancel := context.WithTimeout(ctx, attachLimit)
 	defer cancel()
 	var attached []string
-	err := poll(limited, func() (bool, error) {
+	err := realserver.Poll(limited, func() (bool, error) {
 		rows, err := connection.Query(ctx, "select application_name from pg_stat_replication where state = 'streaming'")
 		if err != nil {
 			return false, err

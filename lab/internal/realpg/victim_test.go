@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver"
 )
 
 // victimVariable, when set, turns the test binary into a program that starts a cluster and waits for its end.
@@ -22,7 +24,7 @@ func victim() {
 		os.Exit(1)
 	}
 	for _, n := range c.nodes {
-		fmt.Println(n.running().pid)
+		fmt.Println(n.server.Running().ID())
 	}
 	select {}
 }
@@ -44,7 +46,7 @@ func TestKilledProcessLeavesNoServer(t *testing.T) {
 	}
 	defer func() { _ = command.Wait() }()
 	defer func() { _ = command.Process.Kill() }()
-	var members []member
+	var members []realserver.Member
 	lines := bufio.NewScanner(output)
 	for range 2 {
 		var pid int
@@ -54,7 +56,7 @@ func TestKilledProcessLeavesNoServer(t *testing.T) {
 		if _, err := fmt.Sscan(lines.Text(), &pid); err != nil {
 			t.Fatalf("%q: %v", lines.Text(), err)
 		}
-		found, err := tree(pid)
+		found, err := realserver.Tree(pid)
 		if err != nil || len(found) < 4 {
 			t.Fatalf("server %d: %v, %v", pid, found, err)
 		}
@@ -65,9 +67,9 @@ func TestKilledProcessLeavesNoServer(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	err = poll(ctx, func() (bool, error) {
-		all, err := listProcesses()
-		return !anyAlive(all, members), err
+	err = realserver.Poll(ctx, func() (bool, error) {
+		alive, err := realserver.AnyAlive(members)
+		return !alive, err
 	})
 	if err != nil {
 		t.Errorf("servers are left: %v", err)

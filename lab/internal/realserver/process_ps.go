@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package realpg
+package realserver
 
 import (
 	"fmt"
@@ -13,14 +13,14 @@ import (
 func endWithParent(*syscall.SysProcAttr) {}
 
 // listProcesses returns every process that ps shows.
-func listProcesses() ([]member, error) {
+func listProcesses() ([]Member, error) {
 	output, err := exec.Command("ps", "-A", "-o", "pid=,ppid=,stat=").Output()
 	if err != nil {
 		return nil, fmt.Errorf("ps: %w", err)
 	}
-	var all []member
+	var all []Member
 	for line := range strings.Lines(string(output)) {
-		var m member
+		var m Member
 		var state string
 		if _, err := fmt.Sscan(line, &m.pid, &m.parent, &state); err == nil {
 			m.state = state[0]
@@ -29,3 +29,6 @@ func listProcesses() ([]member, error) {
 	}
 	return all, nil
 }
+
+// stopped says whether a process has stopped.
+func stopped(m Member) bool { return m.state == 'T' }

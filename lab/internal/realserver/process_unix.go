@@ -1,6 +1,6 @@
 //go:build unix
 
-package realpg
+package realserver
 
 import (
 	"errors"
@@ -11,27 +11,27 @@ import (
 	"syscall"
 )
 
-// serverAccount returns the account the servers run under.
-func serverAccount() (account, error) {
+// AccountOf returns the account servers run under: the caller's own, and for root the system's user of that name.
+func AccountOf(name string) (Account, error) {
 	if os.Geteuid() != 0 {
-		return account{}, nil
+		return Account{}, nil
 	}
-	found, err := user.Lookup("postgres")
+	found, err := user.Lookup(name)
 	if err != nil {
-		return account{}, fmt.Errorf("PostgreSQL does not run as root, and there is no user postgres to run it as: %w", err)
+		return Account{}, fmt.Errorf("the servers do not run as root, and there is no user %s to run them as: %w", name, err)
 	}
 	uid, err := strconv.Atoi(found.Uid)
 	if err != nil {
-		return account{}, err
+		return Account{}, err
 	}
 	gid, err := strconv.Atoi(found.Gid)
 	if err != nil {
-		return account{}, err
+		return Account{}, err
 	}
-	return account{drop: true, uid: uid, gid: gid}, nil
+	return Account{name: name, drop: true, uid: uid, gid: gid}, nil
 }
 
-func (a account) attributes() *syscall.SysProcAttr {
+func (a Account) attributes() *syscall.SysProcAttr {
 	attributes := &syscall.SysProcAttr{}
 	if a.drop {
 		attributes.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
@@ -44,11 +44,8 @@ func suspend(pid int) error { return send(pid, syscall.SIGSTOP) }
 func resume(pid int) error  { return send(pid, syscall.SIGCONT) }
 func destroy(pid int) error { return send(pid, syscall.SIGKILL) }
 
-// shutdownFast ends every session with an error, writes a checkpoint and sends it to the standbys.
-func shutdownFast(pid int) error { return send(pid, syscall.SIGINT) }
-
-// shutdownImmediate exits without a checkpoint, but releases the shared memory that a killed server leaves behind.
-func shutdownImmediate(pid int) error { return send(pid, syscall.SIGQUIT) }
+// Signal sends a signal to the first process. That it has ended is no error.
+func (p *Process) Signal(signal syscall.Signal) error { return send(p.pid, signal) }
 
 func send(pid int, signal syscall.Signal) error {
 	if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
