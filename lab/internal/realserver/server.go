@@ -1,6 +1,7 @@
 package realserver
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -97,7 +98,7 @@ func (s *Server) Kill() error {
 func (s *Server) Freeze() error {
 	p := s.Running()
 	if p == nil {
-		return fmt.Errorf("stopping: it is not running")
+		return errors.New("stopping: it is not running")
 	}
 	if _, err := p.Freeze(); err != nil {
 		return fmt.Errorf("stopping: %w", err)
@@ -109,7 +110,7 @@ func (s *Server) Freeze() error {
 // Shutdown asks the server by a signal to end in an orderly way, and waits for that no longer than limit.
 func (s *Server) Shutdown(signal syscall.Signal, limit time.Duration) error {
 	if s.Frozen() {
-		return fmt.Errorf("shutting down: it is stopped, so it cannot hear: continue or kill it")
+		return errors.New("shutting down: it is stopped, so it cannot hear: continue or kill it")
 	}
 	if p := s.Running(); p != nil {
 		if err := p.Signal(signal); err != nil {
@@ -121,4 +122,26 @@ func (s *Server) Shutdown(signal syscall.Signal, limit time.Duration) error {
 	}
 	s.Mark(false)
 	return nil
+}
+
+// Snapshot calls work while the server stands still: nothing changes in its files, and what is there is what a crash at that
+// moment would have left.
+func (s *Server) Snapshot(work func() error) error {
+	p := s.Running()
+	if p == nil {
+		return errors.New("it is not running")
+	}
+	if _, err := p.Freeze(); err != nil {
+		return err
+	}
+	err := work()
+	if s.Frozen() { // by a fault, and so it stays
+		return err
+	}
+	err = errors.Join(err, p.Thaw())
+	if s.Frozen() && !p.Exited() { // a fault came in between
+		_, frozen := p.Freeze()
+		err = errors.Join(err, frozen)
+	}
+	return err
 }
