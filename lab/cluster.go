@@ -2,6 +2,8 @@ package lab
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -9,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/awsdb/awsdb/lab/internal/realmaria"
 	"github.com/awsdb/awsdb/lab/internal/realpg"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
@@ -17,8 +20,9 @@ import (
 type Cluster struct {
 	options   Options
 	store     *sqlengine.Store // nil with real servers
-	real      *realpg.Cluster  // nil without
+	real      realServers      // nil without
 	authority *authority       // nil without TLS
+	key       *rsa.PrivateKey  // what clients of MySQL encrypt passwords with; nil if they have no need to
 	transport transport
 
 	life       context.Context // ends with Close
@@ -39,9 +43,6 @@ func Start(o Options) (*Cluster, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
-	}
-	if o.Flavor.family() == mySQL {
-		return nil, errors.New("lab: there is no MySQL server yet")
 	}
 	c, err := newCluster(o)
 	if err != nil {
@@ -66,6 +67,13 @@ func newCluster(o Options) (*Cluster, error) {
 	if o.TLS != TLSOff {
 		var err error
 		if c.authority, err = newAuthority(); err != nil {
+			c.end()
+			return nil, err
+		}
+	}
+	if o.Flavor.family() == mySQL && o.Auth == Password && o.TLS != TLSRequired {
+		var err error
+		if c.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
 			c.end()
 			return nil, err
 		}
@@ -256,7 +264,7 @@ func (c *Cluster) Err() error {
 func (c *Cluster) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	closing := errors.Is(err, realpg.ErrClosed) || c.closed && errors.Is(err, context.Canceled)
+	closing := errors.Is(err, realpg.ErrClosed) || errors.Is(err, realmaria.ErrClosed) || c.closed && errors.Is(err, context.Canceled)
 	if c.err == nil && !closing {
 		c.err = err
 	}

@@ -623,7 +623,7 @@ func TestBadOptions(t *testing.T) {
 	for name, o := range map[string]lab.Options{
 		"name":      {Name: "My_DB"},
 		"instances": {Instances: -1},
-		"flavor":    {Flavor: lab.PG + 1},
+		"flavor":    {Flavor: lab.MariaDB + 1},
 		"latency":   {Latency: -time.Second},
 		"verify":    {VerifyPassword: func(string, string) bool { return true }},
 		"secondary": {SecondaryRegions: []string{"eu-west-1"}},

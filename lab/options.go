@@ -15,35 +15,19 @@ type Flavor int
 
 // The flavors.
 const (
-	AuroraPG       Flavor = iota // Amazon Aurora PostgreSQL
-	GlobalAuroraPG               // Aurora PostgreSQL in a global database, see Options.SecondaryRegions
-	MultiAZPG                    // RDS for PostgreSQL, Multi-AZ DB cluster
-	RDSPG                        // RDS for PostgreSQL, single instance
-	PG                           // community PostgreSQL
+	AuroraPG       = Flavor(sqlengine.AuroraPG)       // Amazon Aurora PostgreSQL
+	GlobalAuroraPG = Flavor(sqlengine.GlobalAuroraPG) // Aurora PostgreSQL in a global database, see Options.SecondaryRegions
+	MultiAZPG      = Flavor(sqlengine.MultiAZPG)      // RDS for PostgreSQL, Multi-AZ DB cluster
+	RDSPG          = Flavor(sqlengine.RDSPG)          // RDS for PostgreSQL, single instance
+	PG             = Flavor(sqlengine.PG)             // community PostgreSQL
 
-	AuroraMySQL       // Amazon Aurora MySQL
-	GlobalAuroraMySQL // Aurora MySQL in a global database, see Options.SecondaryRegions
-	MultiAZMySQL      // RDS for MySQL, Multi-AZ DB cluster
-	RDSMySQL          // RDS for MySQL, single instance
-	MySQL             // community MySQL
-	MariaDB           // community MariaDB
-
-	flavors // how many there are
+	AuroraMySQL       = Flavor(sqlengine.AuroraMySQL)       // Amazon Aurora MySQL
+	GlobalAuroraMySQL = Flavor(sqlengine.GlobalAuroraMySQL) // Aurora MySQL in a global database, see Options.SecondaryRegions
+	MultiAZMySQL      = Flavor(sqlengine.MultiAZMySQL)      // RDS for MySQL, Multi-AZ DB cluster
+	RDSMySQL          = Flavor(sqlengine.RDSMySQL)          // RDS for MySQL, single instance
+	MySQL             = Flavor(sqlengine.MySQL)             // community MySQL
+	MariaDB           = Flavor(sqlengine.MariaDB)           // community MariaDB
 )
-
-func (f Flavor) server() sqlengine.Flavor {
-	switch f {
-	case GlobalAuroraPG:
-		return sqlengine.GlobalAuroraPG
-	case MultiAZPG:
-		return sqlengine.MultiAZPG
-	case RDSPG:
-		return sqlengine.RDSPG
-	case PG:
-		return sqlengine.PG
-	}
-	return sqlengine.AuroraPG
-}
 
 // family is the engine of a flavor.
 type family int
@@ -168,7 +152,7 @@ func (o Options) withDefaults() (Options, error) {
 	switch {
 	case o.Instances < 1 || o.Instances > 100:
 		return o, fmt.Errorf("lab: %d instances: write 1 to 100", o.Instances)
-	case o.Flavor < 0 || o.Flavor >= flavors:
+	case o.Flavor < 0 || o.Flavor > MariaDB:
 		return o, fmt.Errorf("lab: there is no flavor %d", o.Flavor)
 	case o.Latency < 0:
 		return o, fmt.Errorf("lab: latency %v is negative", o.Latency)

@@ -1,14 +1,13 @@
 package lab
 
 import (
-	"crypto/tls"
 	"errors"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/awsdb/awsdb/lab/internal/fate"
 	"github.com/awsdb/awsdb/lab/internal/gate"
-	"github.com/awsdb/awsdb/lab/internal/pgserver"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
@@ -17,37 +16,20 @@ import (
 // do.
 type process struct {
 	*Instance
-	server *pgserver.Server
+	server wireServer
 	die    sync.Once
 	dead   chan struct{} // closed by kill
 }
 
 func newProcess(i *Instance) *process {
-	o := i.cluster.options
 	p := &process{Instance: i, dead: make(chan struct{})}
-	config := pgserver.Config{
-		Store: i.cluster.store, Host: p, Database: o.Database, Settings: o.Settings,
-		Users: map[string]string{o.User: o.Password}, VerifyPassword: o.VerifyPassword,
-		Login: p.login, Statement: p.statement, RequireTLS: o.TLS == TLSRequired,
-	}
-	switch o.Auth {
-	case Password:
-		config.Auth = pgserver.SCRAM
-	case Cleartext:
-		config.Auth = pgserver.Cleartext
-	case Trust:
-		config.Auth = pgserver.Trust
-	}
-	if i.certificate != nil {
-		config.TLS = &tls.Config{Certificates: []tls.Certificate{*i.certificate}}
-	}
-	p.server = pgserver.New(config)
+	p.server = newWireServer(p)
 	return p
 }
 
 func (p *process) serve(conn *gate.Conn) { p.server.ServeConn(conn) }
 
-func (p *process) drop() { p.server.Terminate("57P01") }
+func (p *process) drop() { p.server.Terminate() }
 
 func (p *process) crash() {
 	p.kill()
@@ -97,7 +79,7 @@ func (p *process) Writable() bool { return !p.isDead() && p.Writer() }
 func (p *process) Status() []sqlengine.InstanceStatus { return p.cluster.status(p.Instance) }
 
 // Flavor implements sqlengine.Host.
-func (p *process) Flavor() sqlengine.Flavor { return p.cluster.options.Flavor.server() }
+func (p *process) Flavor() sqlengine.Flavor { return sqlengine.Flavor(p.cluster.options.Flavor) }
 
 // login counts a login, or refuses it.
 func (p *process) login(user string) error {
@@ -108,7 +90,7 @@ func (p *process) login(user string) error {
 		if err := onLogin(user); err != nil {
 			var refused *LoginError
 			if errors.As(err, &refused) {
-				return &sqlengine.Error{Severity: "FATAL", Code: refused.Code, Message: refused.Message}
+				return p.server.failure(failure{refused.Code, refused.Message, true})
 			}
 			return err
 		}
@@ -118,10 +100,10 @@ func (p *process) login(user string) error {
 }
 
 // statement records a statement and decides its fate.
-func (p *process) statement(s pgserver.Statement) pgserver.Fate {
+func (p *process) statement(s fate.Statement) fate.Fate {
 	p.gate.Thawed(p.dead) // it may have been read, in a batch, before the process froze
 	if p.isDead() {
-		return pgserver.CutBefore()
+		return fate.CutBefore()
 	}
 	received := Statement{
 		Conn: s.Conn, User: s.User, SQL: s.SQL, Args: s.Args, InTx: s.InTx, Writer: s.Writable, At: s.At,
@@ -134,20 +116,23 @@ func (p *process) statement(s pgserver.Statement) pgserver.Fate {
 	p.Instance.statements = append(p.Instance.statements, received)
 	onStatement := p.onStatement
 	p.mu.Unlock()
-	var fate Fate
+	var decided Fate
 	if onStatement != nil {
-		fate = onStatement(received)
+		decided = onStatement(received)
 		p.gate.Thawed(p.dead)
 	}
 	if p.isDead() {
-		fate = CutBefore()
+		decided = CutBefore()
 	}
-	if fate.runs() {
+	if decided.runs() {
 		p.mu.Lock()
 		if index < len(p.Instance.statements) && p.Instance.statements[index].At.Equal(received.At) {
 			p.Instance.statements[index].Ran = true
 		}
 		p.mu.Unlock()
 	}
-	return fate.server()
+	if decided.fate.Action == fate.ActionFail {
+		decided.fate.Err = p.server.failure(decided.failure)
+	}
+	return decided.fate
 }

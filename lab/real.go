@@ -2,43 +2,63 @@ package lab
 
 import (
 	"context"
-	"encoding/hex"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
+	"net"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
-
-	"github.com/awsdb/awsdb/lab/internal/realpg"
 )
 
-// ErrNotInstalled is in the chain of the error of [StartReal] on a machine without the PostgreSQL server programs.
+// ErrNotInstalled is in the chain of the error of [StartReal] on a machine without the programs of the servers.
 // The error's text says which package has them.
-var ErrNotInstalled = realpg.ErrNotInstalled
+var ErrNotInstalled = errors.New("the database server's programs are not installed")
 
-// StartReal is [Start] with real PostgreSQL servers behind the instances: for tests with SQL that the simulation
-// does not have. ctx bounds the start, about a second. See "Real servers" in the package's documentation for
-// what differs; Options that have no meaning there are refused.
+// realServers are the servers behind a cluster that is not simulated, by instance identifier.
+type realServers interface {
+	Primary() string       // who was promoted last
+	PromotedAt() time.Time // when
+	Addr(id string) string // where the server really listens
+	Promote(ctx context.Context, id string) error
+	Kill(id string) error
+	Stop(id string) error // SIGSTOP
+	Continue(id string) error
+	Shutdown(id string) error
+	Rejoin(ctx context.Context, id string) error // as a reader, or the primary that it is
+	Exec(ctx context.Context, id, sql string, args ...any) error
+	Logins(id string) (int, error)
+	Close() error
+
+	// connect copies between a client and the server until either ends the connection, and returns what the server's
+	// end was lost with.
+	connect(id string, client net.Conn, server *net.TCPConn) error
+	dropSessions(ctx context.Context, id string) error
+	// received are the statements of clients; Writer is not set.
+	received(id string) ([]Statement, error)
+	// rows are the rows of a table on the primary; nil when there is no such table.
+	rows(ctx context.Context, table string) ([][]any, error)
+}
+
+// StartReal is [Start] with real servers behind the instances, PostgreSQL's or MariaDB's: for tests with SQL that the
+// simulation does not have. ctx bounds the start, one or two seconds. See "Real servers" in the package's
+// documentation for what differs; Options that have no meaning there are refused.
 func StartReal(ctx context.Context, o Options) (*Cluster, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	flavor, err := o.realFlavor()
-	if err != nil {
+	if err := o.checkReal(); err != nil {
 		return nil, err
 	}
 	c, err := newCluster(o)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.startServers(ctx, flavor); err != nil {
+	start := startPostgreSQL
+	if o.Flavor.family() == mySQL {
+		start = startMariaDB
+	}
+	if c.real, err = start(ctx, c); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("lab: %w", err)
 	}
@@ -49,56 +69,36 @@ func StartReal(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// realFlavor tells what servers to start, or why they cannot be real.
-func (o Options) realFlavor() (realpg.Flavor, error) {
+// checkReal tells why the servers cannot be real.
+func (o Options) checkReal() error {
 	switch {
 	case o.Network != Loopback:
-		return "", errors.New("lab: real servers cannot run in memory: leave Network as lab.Loopback, or use lab.Start")
+		return errors.New("lab: real servers cannot run in memory: leave Network as lab.Loopback, or use lab.Start")
 	case o.Auth != Password:
-		return "", errors.New("lab: real servers check passwords only: leave Auth as lab.Password, or use lab.Start")
+		return errors.New("lab: real servers check passwords only: leave Auth as lab.Password, or use lab.Start")
 	}
 	switch o.Flavor {
-	case AuroraPG:
-		return realpg.AuroraPostgreSQL, nil
-	case MultiAZPG:
-		return realpg.MultiAZPostgreSQL, nil
-	case PG:
-		return realpg.PostgreSQL, nil
+	case AuroraPG, MultiAZPG, PG, AuroraMySQL, MultiAZMySQL, MariaDB:
+		return nil
 	}
-	return "", errors.New("lab: real servers can be of Flavor lab.AuroraPG, lab.MultiAZPG or lab.PG only: use lab.Start for the others")
+	return errors.New("lab: real servers can be of Flavor lab.AuroraPG, MultiAZPG, PG, AuroraMySQL, MultiAZMySQL or MariaDB only: use lab.Start for the others")
 }
 
-// startServers starts a server for each instance.
-func (c *Cluster) startServers(ctx context.Context, flavor realpg.Flavor) error {
-	o := c.options
-	options := realpg.Options{
-		User: o.User, Password: o.Password, Database: o.Database, Settings: o.Settings, Flavor: flavor,
-		Suffix: strings.TrimPrefix(c.InstancePattern(), "?."), EndpointPort: o.Flavor.port(),
-		RequireTLS: o.TLS == TLSRequired, TLS: map[string]realpg.KeyPair{},
+// realNames are the identifiers of the instances.
+func (c *Cluster) realNames() []string {
+	var names []string
+	for n := range c.options.Instances {
+		names = append(names, c.instanceID(c.options.Region, n))
 	}
-	directory, err := os.MkdirTemp("", "awsdb-lab-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(directory) // the servers have their own copies
-	for n := range o.Instances {
-		id := c.instanceID(o.Region, n)
-		options.Names = append(options.Names, id)
-		if c.authority == nil {
-			continue
-		}
-		certificate, err := c.authority.issue(c.certificateNames(c.instanceHost(id, o.Region), o.Region))
-		if err != nil {
-			return err
-		}
-		pair := realpg.KeyPair{CertFile: filepath.Join(directory, id+".crt"), KeyFile: filepath.Join(directory, id+".key")}
-		if err := writePair(certificate, pair.CertFile, pair.KeyFile); err != nil {
-			return err
-		}
-		options.TLS[id] = pair
-	}
-	c.real, err = realpg.Start(ctx, options)
-	return err
+	return names
+}
+
+// realSuffix is what follows the identifier in an instance's DNS name.
+func (c *Cluster) realSuffix() string { return strings.TrimPrefix(c.InstancePattern(), "?.") }
+
+// realCertificate is a certificate for an instance.
+func (c *Cluster) realCertificate(id string) (*tls.Certificate, error) {
+	return c.authority.issue(c.certificateNames(c.instanceHost(id, c.options.Region), c.options.Region))
 }
 
 // mustSimulate panics when the instances are real servers: a test that asks for what those cannot do is wrong.
@@ -143,72 +143,13 @@ func (c *Cluster) AdminExec(ctx context.Context, id, sql string, args ...any) er
 // controlLimit bounds what the control plane asks a server for its own purposes.
 const controlLimit = 10 * time.Second
 
-// undefinedTable is the SQLSTATE for a table that does not exist.
-const undefinedTable = "42P01"
-
 // realRows reads a table on the writer.
 func (c *Cluster) realRows(table string) [][]any {
 	ctx, cancel := context.WithTimeout(c.life, controlLimit)
 	defer cancel()
-	rows, err := c.readTable(ctx, table)
-	var refused *pgconn.PgError
-	if err != nil && !(errors.As(err, &refused) && refused.Code == undefinedTable) {
+	rows, err := c.real.rows(ctx, table)
+	if err != nil {
 		c.fail(fmt.Errorf("lab: rows of %s: %w", table, err))
 	}
 	return rows
-}
-
-func (c *Cluster) readTable(ctx context.Context, table string) ([][]any, error) {
-	session, err := c.real.Connect(ctx, c.real.Primary())
-	if err != nil {
-		return nil, err
-	}
-	defer hangUp(session)
-	query := "select * from " + pgx.Identifier(strings.Split(table, ".")).Sanitize()
-	results, err := session.PgConn().Exec(ctx, query).ReadAll() // the simple protocol: all values are text
-	if err != nil {
-		return nil, err
-	}
-	rows := [][]any{}
-	for _, texts := range results[0].Rows {
-		row := make([]any, len(texts))
-		for n, field := range results[0].FieldDescriptions {
-			if row[n], err = rowValue(session.TypeMap(), field.DataTypeOID, texts[n]); err != nil {
-				return nil, fmt.Errorf("column %s: %w", field.Name, err)
-			}
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
-}
-
-// rowValue is a value as Rows gives it, from its text in SQL.
-func rowValue(types *pgtype.Map, oid uint32, text []byte) (any, error) {
-	if text == nil {
-		return nil, nil
-	}
-	switch oid {
-	case pgtype.BoolOID:
-		return string(text) == "t", nil
-	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.OIDOID:
-		return strconv.ParseInt(string(text), 10, 64)
-	case pgtype.Float4OID, pgtype.Float8OID:
-		return strconv.ParseFloat(string(text), 64)
-	case pgtype.ByteaOID:
-		return hex.DecodeString(strings.TrimPrefix(string(text), `\x`))
-	case pgtype.DateOID, pgtype.TimestampOID, pgtype.TimestamptzOID:
-		var at time.Time
-		if err := types.Scan(oid, pgtype.TextFormatCode, text, &at); err != nil {
-			return string(text), nil // infinity
-		}
-		return at, nil
-	}
-	return string(text), nil
-}
-
-// hangUp ends a session of the control plane even when its context has ended.
-func hangUp(session *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = session.Close(ctx) // it was used, and its fate changes nothing
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,7 +14,7 @@ import (
 	"github.com/awsdb/awsdb/lab/internal/gate"
 )
 
-// server is a real PostgreSQL server behind an instance. Its clients connect to the instance's own listener, and
+// server is a real server behind an instance. Its clients connect to the instance's own listener, and
 // their bytes pass the gate on the way to the server and back.
 type server struct {
 	*Instance
@@ -32,30 +30,20 @@ func (s *server) serve(client *gate.Conn) {
 		return
 	}
 	served := make(chan struct{})
-	var copies sync.WaitGroup
-	copies.Go(func() {
+	var watch sync.WaitGroup
+	watch.Go(func() {
 		select {
 		case <-client.Killed():
 		case <-served:
 		}
 		upstream.Close()
 	})
-	copies.Go(func() { s.toServer(upstream.(*net.TCPConn), client) })
-	if _, err := io.Copy(client, upstream); errors.Is(err, syscall.ECONNRESET) {
+	if err := s.cluster.real.connect(s.id, client, upstream.(*net.TCPConn)); errors.Is(err, syscall.ECONNRESET) {
 		client.Reset()
 	}
 	client.Close()
 	close(served)
-	copies.Wait()
-}
-
-// toServer passes on what the client sends, and the end of it.
-func (s *server) toServer(upstream *net.TCPConn, client *gate.Conn) {
-	if _, err := io.Copy(upstream, client); err != nil {
-		upstream.Close()
-		return
-	}
-	_ = upstream.CloseWrite() // fails when the server was faster
+	watch.Wait()
 }
 
 // drop ends the sessions on a server that can hear of it.
@@ -65,8 +53,7 @@ func (s *server) drop() {
 	}
 	ctx, cancel := context.WithTimeout(s.cluster.life, controlLimit)
 	defer cancel()
-	s.check("dropping the sessions of", s.cluster.real.Exec(ctx, s.id, `select pg_terminate_backend(pid)
-		from pg_stat_activity where backend_type = 'client backend' and usename <> current_user`))
+	s.check("dropping the sessions of", s.cluster.real.dropSessions(ctx, s.id))
 }
 
 func (s *server) crash() {
@@ -128,7 +115,7 @@ func (s *server) logins() int {
 }
 
 func (s *server) statements() []Statement {
-	received, err := s.cluster.real.Statements(s.id)
+	received, err := s.cluster.real.received(s.id)
 	s.check("reading the statements of", err)
 	s.mu.Lock()
 	received = received[min(s.forgotten, len(received)):]
@@ -136,14 +123,10 @@ func (s *server) statements() []Statement {
 	s.cluster.mu.Lock()
 	promotions := slices.Clone(s.cluster.promotions)
 	s.cluster.mu.Unlock()
-	statements := make([]Statement, len(received))
-	for n, r := range received {
-		statements[n] = Statement{
-			Conn: uint64(r.Process), User: r.User, SQL: r.SQL, Args: arguments(r.Parameters), Ran: true, At: r.Time,
-			Writer: writerAt(promotions, r.Time) == s.id,
-		}
+	for n := range received {
+		received[n].Writer = writerAt(promotions, received[n].At) == s.id
 	}
-	return statements
+	return received
 }
 
 // writerAt is who was the writer at an instant.
@@ -155,38 +138,4 @@ func writerAt(promotions []promotion, at time.Time) string {
 		}
 	}
 	return writer
-}
-
-// arguments takes apart how a server prints bound parameters: $1 = 'it”s', $2 = NULL.
-func arguments(printed string) []any {
-	var values []any
-	for printed != "" {
-		_, rest, ok := strings.Cut(printed, " = ")
-		if !ok {
-			return values
-		}
-		if printed, ok = strings.CutPrefix(rest, "NULL"); ok {
-			values = append(values, nil)
-			continue
-		}
-		value := ""
-		value, printed = quoted(rest)
-		values = append(values, value)
-	}
-	return values
-}
-
-// quoted reads the literal at the start of text, in which a quote stands twice, and returns what follows it.
-func quoted(text string) (value, rest string) {
-	var b strings.Builder
-	text = strings.TrimPrefix(text, "'")
-	for {
-		part, after, ok := strings.Cut(text, "'")
-		b.WriteString(part)
-		if !ok || !strings.HasPrefix(after, "'") {
-			return b.String(), after
-		}
-		b.WriteByte('\'')
-		text = after[1:]
-	}
 }

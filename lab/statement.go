@@ -3,8 +3,7 @@ package lab
 import (
 	"time"
 
-	"github.com/awsdb/awsdb/lab/internal/pgserver"
-	"github.com/awsdb/awsdb/lab/internal/sqlengine"
+	"github.com/awsdb/awsdb/lab/internal/fate"
 )
 
 // Statement is one statement as an instance received it. What is special about those of real servers is in
@@ -23,90 +22,66 @@ type Statement struct {
 // Fate is what becomes of a statement, decided by the function given to [Instance.OnStatement]. The zero value
 // runs it.
 type Fate struct {
-	outcome outcome
-	rows    int
-	delay   time.Duration
-	err     sqlengine.Error
+	fate    fate.Fate
+	failure failure // for Fail and FailFatal
 }
 
-type outcome int
-
-const (
-	run outcome = iota
-	cutBefore
-	cutAfter
-	cutAfterRows
-	hangBefore
-	hangAfter
-	fail
-)
+// failure is an error that a server is made to answer with.
+type failure struct {
+	code, message string
+	fatal         bool
+}
 
 // Run lets the statement run. It is the zero Fate.
 func Run() Fate { return Fate{} }
 
 // CutBefore resets the connection without running the statement.
-func CutBefore() Fate { return Fate{outcome: cutBefore} }
+func CutBefore() Fate { return Fate{fate: fate.CutBefore()} }
 
 // CutAfter runs the statement, commits it unless a transaction block is open, and resets the connection before
 // any answer.
-func CutAfter() Fate { return Fate{outcome: cutAfter} }
+func CutAfter() Fate { return Fate{fate: fate.CutAfter()} }
 
 // CutAfterRows is CutAfter with the first n rows of the answer sent.
-func CutAfterRows(n int) Fate { return Fate{outcome: cutAfterRows, rows: n} }
+func CutAfterRows(n int) Fate { return Fate{fate: fate.CutAfterRows(n)} }
 
 // HangBefore never runs the statement and never answers.
-func HangBefore() Fate { return Fate{outcome: hangBefore} }
+func HangBefore() Fate { return Fate{fate: fate.HangBefore()} }
 
 // HangAfter runs the statement, commits it unless a transaction block is open, and never answers.
-func HangAfter() Fate { return Fate{outcome: hangAfter} }
+func HangAfter() Fate { return Fate{fate: fate.HangAfter()} }
 
 // Delay runs the statement after d. A cancel request ends the wait; the statement does not run then.
-func Delay(d time.Duration) Fate { return Fate{delay: d} }
+func Delay(d time.Duration) Fate { return Fate{fate: fate.Delay(d)} }
 
-// Fail answers with an error of the given SQLSTATE instead of running the statement.
+// Fail answers with an error instead of running the statement. code is a SQLSTATE, "40001"; with MySQL it is the
+// number of the error, "1213".
 func Fail(code, message string) Fate {
-	return Fate{outcome: fail, err: sqlengine.Error{Severity: "ERROR", Code: code, Message: message}}
+	return Fate{fate: fate.Fail(nil), failure: failure{code, message, false}}
 }
 
 // FailFatal is Fail with an error that also ends the session.
 func FailFatal(code, message string) Fate {
-	return Fate{outcome: fail, err: sqlengine.Error{Severity: "FATAL", Code: code, Message: message}}
+	return Fate{fate: fate.Fail(nil), failure: failure{code, message, true}}
 }
 
 // runs reports whether the statement is executed.
 func (f Fate) runs() bool {
-	return f.outcome != cutBefore && f.outcome != hangBefore && f.outcome != fail
-}
-
-func (f Fate) server() pgserver.Fate {
-	switch f.outcome {
-	case cutBefore:
-		return pgserver.CutBefore()
-	case cutAfter:
-		return pgserver.CutAfter()
-	case cutAfterRows:
-		return pgserver.CutAfterRows(f.rows)
-	case hangBefore:
-		return pgserver.HangBefore()
-	case hangAfter:
-		return pgserver.HangAfter()
-	case fail:
-		return pgserver.Fail(&f.err)
+	switch f.fate.Action {
+	case fate.ActionCutBefore, fate.ActionHangBefore, fate.ActionFail:
+		return false
 	}
-	if f.delay > 0 {
-		return pgserver.Delay(f.delay)
-	}
-	return pgserver.Run()
+	return true
 }
 
 // LoginError refuses a login, returned by a function given to [Instance.OnLogin].
 type LoginError struct {
-	Code    string // SQLSTATE, "53300" for too many connections, "57P03" while starting up
+	Code    string // SQLSTATE, "53300" for too many connections; with MySQL the number of the error, "1040"
 	Message string
 }
 
-// Error gives the message and the SQLSTATE.
-func (e *LoginError) Error() string { return e.Message + " (SQLSTATE " + e.Code + ")" }
+// Error gives the message and the code.
+func (e *LoginError) Error() string { return e.Message + " (" + e.Code + ")" }
 
 // OnStatement has f decide what becomes of each statement the instance receives from now on, before it runs;
 // nil ends that. f may be called from several goroutines at once. It may cause faults: after a Crash the

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/awsdb/awsdb/lab/internal/fate"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
@@ -146,16 +147,16 @@ func (s *session) executeMessage(m *pgproto3.Execute) error {
 		s.backend.Send(&pgproto3.EmptyQueryResponse{})
 		return nil
 	}
-	var fate Fate
+	var f fate.Fate
 	if po.result == nil {
 		var err error
-		if po.result, fate, err = s.fated(p, po.args); err != nil {
+		if po.result, f, err = s.fated(p, po.args); err != nil {
 			return err
 		}
 	}
 	r := *po.result
 	r.Rows = r.Rows[po.sent:]
-	if limit := int(m.MaxRows); limit > 0 && len(r.Rows) > limit && fate.action == run {
+	if limit := int(m.MaxRows); limit > 0 && len(r.Rows) > limit && f.Action == fate.ActionRun {
 		r.Rows = r.Rows[:limit]
 		if err := s.rows(&r, po.formats); err != nil {
 			return err
@@ -168,7 +169,7 @@ func (s *session) executeMessage(m *pgproto3.Execute) error {
 		r.Affected = len(r.Rows)
 	}
 	po.sent = len(po.result.Rows)
-	return s.answer(&r, fate, po.formats)
+	return s.answer(&r, f, po.formats)
 }
 
 // rows sends rows only.

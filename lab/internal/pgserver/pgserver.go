@@ -3,7 +3,7 @@
 // A Server answers unmodified clients on any net.Conn, a TCP socket or a connection in memory. All
 // instances of a cluster share one Store, as the instances of an Aurora cluster share their storage; what
 // an instance says about itself and its cluster comes from its Host, asked anew for every statement.
-// Config.Statement sees each statement an instance receives and may decide its Fate: run it, lose it,
+// Config.Statement sees each statement an instance receives and may decide its fate: run it, lose it,
 // run it and lose the answer, hang, delay, fail.
 //
 // The SQL is that of package sqlengine, which executes it; here are the protocol, logging in, and what PostgreSQL has
@@ -15,8 +15,8 @@ package pgserver
 
 import (
 	"crypto/tls"
-	"time"
 
+	"github.com/awsdb/awsdb/lab/internal/fate"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
@@ -53,16 +53,5 @@ type Config struct {
 	// Statement is called once for every statement the instance receives (for the extended protocol: every
 	// execution), before it runs, and decides what becomes of it. It may be called from several goroutines
 	// at once and must not block. nil: run everything.
-	Statement func(Statement) Fate
-}
-
-// Statement is one statement as an instance received it.
-type Statement struct {
-	Conn     uint64    // number of the connection, unique within the server, starting at 1
-	User     string    // who sent it
-	SQL      string    // its text, without the terminating semicolon
-	Args     []any     // the bound parameters as bool, int64, float64, string, []byte, time.Time or nil
-	InTx     bool      // inside a transaction block
-	Writable bool      // the instance was the writer at that moment
-	At       time.Time // when it was received
+	Statement func(fate.Statement) fate.Fate
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/awsdb/awsdb/lab/internal/fate"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
@@ -209,31 +210,31 @@ func TestTCP(t *testing.T) {
 func TestFates(t *testing.T) {
 	tests := []struct {
 		name   string
-		fate   Fate
+		fate   fate.Fate
 		sql    string
 		code   string // SQLSTATE, or "none" for a broken connection
 		stored int    // how many rows the INSERT left
 		rows   int    // how many came back
 		alive  bool
 	}{
-		{"run", Run(), "", "", 2, 2, true},
-		{"cut before", CutBefore(), "", "none", 0, 0, false},
-		{"cut after", CutAfter(), "", "none", 2, 0, false},
-		{"cut after one row", CutAfterRows(1), "", "none", 2, 1, false},
-		{"fail", Fail(&sqlengine.Error{Code: "40001", Message: "no"}), "", "40001", 0, 0, true},
-		{"fatal", Fail(&sqlengine.Error{Severity: "FATAL", Code: "57P01", Message: "no"}), "", "57P01", 0, 0, false},
-		{"delay", Delay(time.Minute), "", "", 2, 2, true},
+		{"run", fate.Run(), "", "", 2, 2, true},
+		{"cut before", fate.CutBefore(), "", "none", 0, 0, false},
+		{"cut after", fate.CutAfter(), "", "none", 2, 0, false},
+		{"cut after one row", fate.CutAfterRows(1), "", "none", 2, 1, false},
+		{"fail", fate.Fail(&sqlengine.Error{Code: "40001", Message: "no"}), "", "40001", 0, 0, true},
+		{"fatal", fate.Fail(&sqlengine.Error{Severity: "FATAL", Code: "57P01", Message: "no"}), "", "57P01", 0, 0, false},
+		{"delay", fate.Delay(time.Minute), "", "", 2, 2, true},
 	}
 	for _, mode := range modes {
 		for _, test := range tests {
 			t.Run(mode.String()+"/"+test.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					store := sqlengine.NewStore()
-					in := start(t, Config{Store: store, Statement: func(s Statement) Fate {
+					in := start(t, Config{Store: store, Statement: func(s fate.Statement) fate.Fate {
 						if strings.HasPrefix(s.SQL, "insert") {
 							return test.fate
 						}
-						return Run()
+						return fate.Run()
 					}})
 					conn := in.connect(t, "")
 					mustExec(t, conn, "create table kv (k text)")
@@ -249,8 +250,8 @@ func TestFates(t *testing.T) {
 					if code(err) != test.code || n != test.rows || len(store.Rows("kv")) != test.stored || conn.IsClosed() == test.alive {
 						t.Errorf("code %q, %d rows, stored %v, closed %v", code(err), n, store.Rows("kv"), conn.IsClosed())
 					}
-					if took := time.Since(began); took != test.fate.delay {
-						t.Errorf("took %v, want %v", took, test.fate.delay)
+					if took := time.Since(began); took != test.fate.Delay {
+						t.Errorf("took %v, want %v", took, test.fate.Delay)
 					}
 				})
 			})
@@ -263,14 +264,14 @@ func TestHang(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			store := sqlengine.NewStore()
-			in := start(t, Config{Store: store, Statement: func(s Statement) Fate {
+			in := start(t, Config{Store: store, Statement: func(s fate.Statement) fate.Fate {
 				switch {
 				case !strings.HasPrefix(s.SQL, "insert"):
-					return Run()
+					return fate.Run()
 				case after:
-					return HangAfter()
+					return fate.HangAfter()
 				}
-				return HangBefore()
+				return fate.HangBefore()
 			}})
 			conn := in.connect(t, "")
 			mustExec(t, conn, "create table kv (k text)")
@@ -292,11 +293,11 @@ func TestHang(t *testing.T) {
 func TestCutInBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := sqlengine.NewStore()
-		in := start(t, Config{Store: store, Statement: func(s Statement) Fate {
+		in := start(t, Config{Store: store, Statement: func(s fate.Statement) fate.Fate {
 			if s.SQL == "update kv set v = 1" && s.InTx {
-				return CutAfter()
+				return fate.CutAfter()
 			}
-			return Run()
+			return fate.Run()
 		}})
 		conn, other := in.connect(t, ""), in.connect(t, "")
 		mustExec(t, conn, "create table kv (k text primary key, v int)")
@@ -314,11 +315,11 @@ func TestCutInBlock(t *testing.T) {
 
 func TestLostCommit(t *testing.T) {
 	store := sqlengine.NewStore()
-	in := start(t, Config{Store: store, Statement: func(s Statement) Fate {
+	in := start(t, Config{Store: store, Statement: func(s fate.Statement) fate.Fate {
 		if s.SQL == "commit" {
-			return CutAfter()
+			return fate.CutAfter()
 		}
-		return Run()
+		return fate.Run()
 	}})
 	conn := in.connect(t, "")
 	mustExec(t, conn, "create table kv (k text)")
@@ -334,13 +335,13 @@ func TestLostCommit(t *testing.T) {
 
 func TestStatementsSeen(t *testing.T) {
 	var mu sync.Mutex
-	var seen []Statement
+	var seen []fate.Statement
 	h := newHost("mydb-1", true)
-	conn := start(t, Config{Host: h, Statement: func(s Statement) Fate {
+	conn := start(t, Config{Host: h, Statement: func(s fate.Statement) fate.Fate {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, s)
-		return Run()
+		return fate.Run()
 	}}).connect(t, "")
 	mustExec(t, conn, "create table kv (k text, v int)")
 	mustExec(t, conn, "begin")
@@ -348,7 +349,7 @@ func TestStatementsSeen(t *testing.T) {
 	mustExec(t, conn, "rollback; select 2;  select 'x;y' -- end", pgx.QueryExecModeSimpleProtocol)
 	h.writable.Store(false)
 	_, _ = conn.Exec(t.Context(), "select nocolumn", pgx.QueryExecModeSimpleProtocol)
-	want := []Statement{
+	want := []fate.Statement{
 		{SQL: "create table kv (k text, v int)", Writable: true}, {SQL: "begin", Writable: true},
 		{SQL: "insert into kv values ($1, $2)", Args: []any{"a", int64(1)}, InTx: true, Writable: true},
 		{SQL: "rollback", InTx: true, Writable: true}, {SQL: "select 2", Writable: true}, {SQL: "select 'x;y'", Writable: true}, {SQL: "select nocolumn"},
@@ -358,10 +359,10 @@ func TestStatementsSeen(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if slices.ContainsFunc(seen, func(s Statement) bool { return s.At.IsZero() }) {
+	if slices.ContainsFunc(seen, func(s fate.Statement) bool { return s.At.IsZero() }) {
 		t.Error("no time")
 	}
-	if diff := cmp.Diff(want, seen, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Statement{}, "At")); diff != "" {
+	if diff := cmp.Diff(want, seen, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(fate.Statement{}, "At")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -417,11 +418,11 @@ func TestSleepEndsWithClient(t *testing.T) {
 
 func TestTerminate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := start(t, Config{Statement: func(s Statement) Fate {
+		in := start(t, Config{Statement: func(s fate.Statement) fate.Fate {
 			if s.SQL == "select 'hang'" {
-				return HangBefore()
+				return fate.HangBefore()
 			}
-			return Run()
+			return fate.Run()
 		}})
 		idle, busy, hanging := in.connect(t, ""), in.connect(t, ""), in.connect(t, "")
 		silent, _ := in.dial(t.Context(), "", "") // never logs in

@@ -3,6 +3,7 @@ package pgserver
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/awsdb/awsdb/lab/internal/fate"
+	"github.com/awsdb/awsdb/lab/internal/intake"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
 )
@@ -21,7 +24,7 @@ type session struct {
 	server  *Server
 	raw     net.Conn // as given to ServeConn
 	wire    net.Conn // raw, or TLS on it
-	intake  *intake
+	intake  *intake.Intake
 	backend *pgproto3.Backend
 	types   *pgtype.Map
 	number  uint64
@@ -63,7 +66,7 @@ func newSession(server *Server, raw, wire net.Conn, number uint64) *session {
 		wake: make(chan struct{}, 1), channels: map[string]bool{},
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
-	s.intake = newIntake(wire, func() { s.stop(errGone) })
+	s.intake = intake.New(wire, func() { s.stop(errGone) })
 	s.backend = pgproto3.NewBackend(s, wire)
 	return s
 }
@@ -76,7 +79,7 @@ func (s *session) close() {
 	s.server.unregister(s)
 	s.stop(errOver)
 	_ = s.raw.Close() // not through TLS, whose farewell could block
-	<-s.intake.done
+	<-s.intake.Done()
 }
 
 // end ends the session with a message, from any goroutine.
@@ -116,12 +119,15 @@ func (s *session) statementContext() (ctx context.Context, done func()) {
 // notifications and notices that it is to end.
 func (s *session) Read(p []byte) (int, error) {
 	for {
-		n, err := s.intake.take(p)
+		n, err := s.intake.Take(p)
+		if err != nil && !errors.Is(err, io.EOF) {
+			err = errConnection
+		}
 		if n > 0 || err != nil {
 			return n, err
 		}
 		select {
-		case <-s.intake.ready:
+		case <-s.intake.Ready():
 		case <-s.wake:
 			if s.sendNotifications() {
 				if err := s.backend.Flush(); err != nil {
@@ -242,8 +248,8 @@ func (s *session) warn(code, message string) {
 }
 
 // fated lets Config.Statement decide about a statement and runs it accordingly. With cut, the caller sends as many rows as
-// fate says, and drops the connection.
-func (s *session) fated(p *sqlengine.Prepared, args []any) (r *result, fate Fate, err error) {
+// its fate says, and drops the connection.
+func (s *session) fated(p *sqlengine.Prepared, args []any) (r *result, f fate.Fate, err error) {
 	ctx, done := s.statementContext()
 	defer done()
 	if s.server.config.Statement != nil {
@@ -251,25 +257,25 @@ func (s *session) fated(p *sqlengine.Prepared, args []any) (r *result, fate Fate
 		for i, v := range args {
 			shown[i] = sqlengine.Plain(v)
 		}
-		fate = s.server.config.Statement(Statement{
+		f = s.server.config.Statement(fate.Statement{
 			Conn: s.number, User: s.user, SQL: p.SQL(), Args: shown, InTx: s.engine.InBlock(), Writable: s.server.config.Host.Writable(), At: time.Now(),
 		})
 	}
-	if err := sqlengine.Sleep(ctx, fate.delay); err != nil {
-		return nil, fate, err
+	if err := sqlengine.Sleep(ctx, f.Delay); err != nil {
+		return nil, f, err
 	}
-	switch fate.action {
-	case cutBefore:
+	switch f.Action {
+	case fate.ActionCutBefore:
 		s.drop()
-		return nil, fate, errOver
-	case hangBefore:
-		return nil, fate, s.hang()
-	case fail:
-		return nil, fate, fate.failure()
+		return nil, f, errOver
+	case fate.ActionHangBefore:
+		return nil, f, s.hang()
+	case fate.ActionFail:
+		return nil, f, failure(f)
 	}
 	r, err = s.run(ctx, p, args)
-	if fate.action == run {
-		return r, fate, err
+	if f.Action == fate.ActionRun {
+		return r, f, err
 	}
 	if !s.engine.InBlock() { // its outcome is settled before anything else happens
 		if err != nil {
@@ -279,20 +285,20 @@ func (s *session) fated(p *sqlengine.Prepared, args []any) (r *result, fate Fate
 		}
 	}
 	switch {
-	case fate.action == hangAfter:
-		return nil, fate, s.hang()
-	case fate.action == cutAfter, err != nil:
+	case f.Action == fate.ActionHangAfter:
+		return nil, f, s.hang()
+	case f.Action == fate.ActionCutAfter, err != nil:
 		s.drop()
-		return nil, fate, errOver
+		return nil, f, errOver
 	}
-	return r, fate, nil
+	return r, f, nil
 }
 
-func (f Fate) failure() error {
-	if f.err == nil {
+func failure(f fate.Fate) error {
+	if f.Err == nil {
 		return sqlengine.Errorf("XX000", "the statement was made to fail")
 	}
-	return f.err
+	return f.Err
 }
 
 // run executes a statement in the transaction it belongs to.

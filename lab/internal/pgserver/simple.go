@@ -3,6 +3,7 @@ package pgserver
 import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/awsdb/awsdb/lab/internal/fate"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
 )
@@ -49,7 +50,7 @@ func (s *session) simpleStatement(parsed syntax.Parsed, last bool) error {
 	if err != nil { // the statement is received nevertheless
 		p = sqlengine.Failing(parsed, err)
 	}
-	r, fate, err := s.fated(p, nil)
+	r, f, err := s.fated(p, nil)
 	if err != nil {
 		return err
 	}
@@ -61,14 +62,14 @@ func (s *session) simpleStatement(parsed syntax.Parsed, last bool) error {
 	if r.Fields != nil {
 		s.backend.Send(rowDescription(r.Fields, nil))
 	}
-	return s.answer(r, fate, nil)
+	return s.answer(r, f, nil)
 }
 
 // answer sends rows and tag, or fewer rows and no tag if that is the statement's fate.
-func (s *session) answer(r *result, fate Fate, formats []int16) error {
+func (s *session) answer(r *result, f fate.Fate, formats []int16) error {
 	rows := r.Rows
-	if fate.action == cutAfterRows {
-		rows = rows[:min(fate.rows, len(rows))]
+	if f.Action == fate.ActionCutAfterRows {
+		rows = rows[:min(f.Rows, len(rows))]
 	}
 	for _, row := range rows {
 		message, err := s.dataRow(r.Fields, row, formats)
@@ -80,7 +81,7 @@ func (s *session) answer(r *result, fate Fate, formats []int16) error {
 	if r.copying != nil {
 		s.sendCopy(r)
 	}
-	if fate.action == cutAfterRows {
+	if f.Action == fate.ActionCutAfterRows {
 		_ = s.backend.Flush() // the connection is dropped in any case
 		s.drop()
 		return errOver
