@@ -25,6 +25,7 @@ type Conn struct {
 	identity   Identity // what the server said when the connection was opened
 	identified bool
 
+	sole   bool          // the Connector ends with it
 	silent bool          // closing a statement is not answered
 	unused []driver.Stmt // closed by database/sql, not yet by us
 	spare  *convertingStmt
@@ -261,7 +262,10 @@ func (c *Conn) Close() error {
 	}
 	err := c.Native.Close()
 	if c.link.lost.Load() != nil {
-		return nil // nobody to say farewell to
+		err = nil // nobody to say farewell to
+	}
+	if c.sole {
+		err = errors.Join(err, c.connector.Close())
 	}
 	return err
 }

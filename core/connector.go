@@ -241,14 +241,9 @@ func (k *Connector) OpenSole() (driver.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(err, k.Close())
 	}
-	return &soleConn{c}, nil
+	c.sole = true
+	return c.handOut(), nil
 }
-
-// soleConn closes its Connector with itself.
-type soleConn struct{ *Conn }
-
-// Close implements driver.Conn.
-func (c *soleConn) Close() error { return errors.Join(c.Conn.Close(), c.connector.Close()) }
 
 // start begins the handle's background work with its first connection.
 func (k *Connector) start() {

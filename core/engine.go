@@ -52,7 +52,8 @@ type SilentCloser interface{ ClosesSilently() }
 
 // ImplicitCommitter is implemented by a Native of a server on which some
 // statements end the open transaction by themselves: what came before them cannot
-// be rolled back any more, and what comes after them is committed at once.
+// be rolled back any more, and what comes after them is committed at once. Of several
+// statements in one text each is committed by itself there.
 type ImplicitCommitter interface {
 	// CommitsImplicitly tells that the text holds such a statement, or may. It is
 	// asked for every statement inside a transaction.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"strings"
 )
 
 // fail is the cold path of every call: it decides what the error means, who has
@@ -17,7 +18,7 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 	fault := c.connector.Classify(err)
 	closed := fault == FaultClosed || errors.Is(err, driver.ErrBadConn)
 	if lost == nil && closed && ctx.Err() == nil {
-		lost = c.link.timedOut()
+		lost = c.link.TimedOut()
 	}
 	switch {
 	case ctx.Err() != nil && (lost == nil || !lost.Aborted):
@@ -104,7 +105,7 @@ func (c *Conn) refused(ctx context.Context, call Call, err error) error {
 		Op: call.Op, Host: c.link.Host(), Phase: "reply",
 		Sent: true, InTx: c.InTx(), Outcome: OutcomeRolledBack, Err: err,
 	}
-	if c.leaky {
+	if c.leaky || (!e.InTx && c.implicit != nil && severalStatements(call.Query)) {
 		e.Outcome = OutcomeUnknown // not of this statement, but of what came before it
 	}
 	if c.link.Want() == RoleWriter {
@@ -123,6 +124,12 @@ func (c *Conn) refused(ctx context.Context, call Call, err error) error {
 	}
 	c.link.Condemn(err)
 	return c.endTx(e)
+}
+
+// severalStatements tells that a text may hold more than one statement.
+func severalStatements(query string) bool {
+	_, rest, more := strings.Cut(query, ";")
+	return more && strings.TrimSpace(rest) != ""
 }
 
 func (c *Conn) recover(ctx context.Context, call Call, e *Error) {

@@ -199,9 +199,10 @@ func (l *Link) failed(err error) error {
 	return l.lost.Load()
 }
 
-// timedOut tells that the driver has given the connection up since its own limit
-// for reading or writing had passed (go-sql-driver's readTimeout), or returns nil.
-func (l *Link) timedOut() *LostError {
+// TimedOut tells that a limit which the driver itself has set for reading or writing
+// (go-sql-driver's readTimeout) has passed, or returns nil. If the driver then says
+// that the connection is closed, this is why.
+func (l *Link) TimedOut() *LostError {
 	if !l.expired.Load() {
 		return nil
 	}

@@ -167,14 +167,21 @@ func visible(opened net.Conn, link *core.Link) net.Conn {
 
 // reveal adds the reason to what the driver makes of every fault of its socket.
 func reveal(link *core.Link, err error) error {
-	if link == nil || link.Lost() == nil || errors.As(err, new(*mysql.MySQLError)) {
+	if link == nil || errors.As(err, new(*mysql.MySQLError)) {
+		return err
+	}
+	lost := link.Lost()
+	if lost == nil {
+		lost = link.TimedOut()
+	}
+	if lost == nil {
 		return err
 	}
 	switch classify(err) {
 	case core.FaultClosed:
-		return link.Lost() // the driver's error says nothing
+		return lost // the driver's error says nothing
 	case core.FaultNone: // the driver has an error for a failed write that it does not export
-		return fmt.Errorf("%w: %w", link.Lost(), err)
+		return fmt.Errorf("%w: %w", lost, err)
 	}
 	return err
 }
