@@ -60,6 +60,13 @@ type ImplicitCommitter interface {
 	CommitsImplicitly(query string) bool
 }
 
+// ContextTx is implemented by a Native whose driver.Tx does not end with the context
+// of its BeginTx. Where that context can end, these methods are used instead.
+type ContextTx interface {
+	CommitContext(ctx context.Context) error
+	RollbackContext(ctx context.Context) error
+}
+
 // ReadOnlyRejecter is implemented by an Engine whose driver has an option of its
 // own for writes that meet a read-only host (go-sql-driver's rejectReadOnly). Where
 // no plugin takes care of them, the connection is dropped and database/sql repeats

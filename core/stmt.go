@@ -51,8 +51,14 @@ type checkingStmt struct {
 // allocate more than it does without awsdb.
 type convertingStmt struct {
 	checkingStmt
-	driver.ColumnConverter //nolint:staticcheck // deprecated, but go-sql-driver has it
+	columnConverter
 }
+
+// columnConverter has another name than driver.ColumnConverter so that embedding it
+// does not hide its method of that name.
+type columnConverter = driver.ColumnConverter //nolint:staticcheck // deprecated, but go-sql-driver has it
+
+var _ driver.ColumnConverter = (*convertingStmt)(nil) //nolint:staticcheck // likewise
 
 // Close implements driver.Stmt.
 func (s *convertingStmt) Close() error {

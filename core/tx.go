@@ -19,9 +19,31 @@ func (t connTx) Commit() error {
 		return errors.Join(err, t.Rollback())
 	}
 	sent := c.link.Written()
-	err = c.end(ctx, call, sent, c.tx.Commit())
+	err = c.commit()
+	if err != nil && c.link.Written() == sent {
+		c.link.Condemn(errOpenTx)
+	}
+	err = c.end(ctx, call, sent, err)
 	t.done()
 	return err
+}
+
+var errOpenTx = errors.New("a transaction is open that could not be committed")
+
+// commit ends with the context of BeginTx, whatever the driver does.
+func (c *Conn) commit() error {
+	if tx, ok := c.Native.(ContextTx); ok && c.txCtx.Done() != nil {
+		return tx.CommitContext(c.txCtx)
+	}
+	return c.tx.Commit()
+}
+
+// rollback likewise; but one that comes after the end of that context is on its own.
+func (c *Conn) rollback() error {
+	if tx, ok := c.Native.(ContextTx); ok && c.txCtx.Done() != nil && c.txCtx.Err() == nil {
+		return tx.RollbackContext(c.txCtx)
+	}
+	return c.tx.Rollback()
 }
 
 // Rollback implements driver.Tx. When the connection is lost the server has
@@ -34,7 +56,7 @@ func (t connTx) Rollback() error {
 	for _, o := range c.chain.observers { // no gate holds a rollback
 		ctx = o.CallStart(ctx, c, call)
 	}
-	err := c.tx.Rollback()
+	err := c.rollback()
 	if c.link.Lost() != nil || c.lostTx != nil || c.connector.Classify(err).lost() {
 		c.link.Condemn(errBroken)
 		err = nil

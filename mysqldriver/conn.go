@@ -29,10 +29,25 @@ var (
 	_ core.Native       = (*conn)(nil)
 	_ core.RowsWrapper  = (*conn)(nil)
 	_ core.SilentCloser = (*conn)(nil)
+	_ core.ContextTx    = (*conn)(nil)
+
+	_ core.ImplicitCommitter = (*conn)(nil)
 )
 
 // ClosesSilently implements core.SilentCloser: COM_STMT_CLOSE has no response.
 func (c *conn) ClosesSilently() {}
+
+// CommitContext implements core.ContextTx: the driver's own Commit waits for ever.
+func (c *conn) CommitContext(ctx context.Context) error {
+	_, err := c.ExecContext(ctx, "COMMIT", nil)
+	return err
+}
+
+// RollbackContext implements core.ContextTx.
+func (c *conn) RollbackContext(ctx context.Context) error {
+	_, err := c.ExecContext(ctx, "ROLLBACK", nil)
+	return err
+}
 
 // nativeRows is what the Rows of both of go-sql-driver's protocols implement;
 // their types are not exported.
