@@ -51,8 +51,7 @@ type Cluster struct {
 	found    installation
 	who      realserver.Account
 	root     string // holds everything the servers write
-	template template
-	password string // of the superuser
+	template realserver.Template
 	nodes    []*node
 	control  *realserver.Control
 
@@ -103,7 +102,6 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.template, err = prepareTemplate(ctx, c.found, c.who, c.options.Flavor, root); err != nil {
 		return err
 	}
-	c.password = c.template.password
 	if err := c.makeNodes(); err != nil {
 		return err
 	}
@@ -121,7 +119,7 @@ func (c *Cluster) start(ctx context.Context) error {
 		if n == primary {
 			arguments = asPrimary
 		}
-		if err := n.launch(c.found, c.who, c.template.data, arguments); err != nil {
+		if err := n.launch(c.found, c.who, c.template.Data, arguments); err != nil {
 			return err
 		}
 		return c.awaitReady(ctx, n, &n.server, n.port)
@@ -157,13 +155,10 @@ func (c *Cluster) makeNodes() error {
 
 // furnish makes the node's data directory and configuration.
 func (c *Cluster) furnish(n *node) error {
-	if err := realserver.CopyTree(c.template.data, n.data(), c.who); err != nil {
+	if err := realserver.CopyTree(c.template.Data, n.data(), c.who); err != nil {
 		return err
 	}
-	if err := os.Mkdir(n.file("tmp"), 0o700); err != nil {
-		return err
-	}
-	if err := c.who.Adopt(n.file("tmp")); err != nil {
+	if err := realserver.MakeDirectory(c.who, n.file("tmp")); err != nil {
 		return err
 	}
 	return realserver.WriteFile(c.who, n.file("cnf"), n.configuration(c.options), 0o600)
@@ -263,12 +258,11 @@ func (c *Cluster) Proxy(name string) *mysqlproxy.Proxy {
 }
 
 func (c *Cluster) find(name string) (*node, error) {
-	for _, n := range c.nodes {
-		if n.name == name {
-			return n, nil
-		}
+	n, err := realserver.Find(c.nodes, name)
+	if err != nil {
+		return nil, fmt.Errorf("realmaria: %w", err)
 	}
-	return nil, fmt.Errorf("realmaria: no instance %q: write one of %s", name, strings.Join(c.Names(), ", "))
+	return n, nil
 }
 
 // healthyReaders are the readers that run and have the current history. The caller is in control.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/awsdb/awsdb/lab/internal/realserver"
+	"github.com/awsdb/awsdb/lab/internal/realserver/servertest"
 )
 
 // startCluster starts a cluster that ends with the test.
@@ -34,19 +34,6 @@ func startCluster(t *testing.T, options Options) *Cluster {
 		}
 	})
 	return c
-}
-
-// temporaryDirectory makes clusters use a directory of the test's own, which user mysql can pass.
-func temporaryDirectory(t *testing.T) string {
-	t.Helper()
-	directory := t.TempDir()
-	for _, path := range []string{directory, filepath.Dir(directory)} {
-		if err := os.Chmod(path, 0o711); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("TMPDIR", directory)
-	return directory
 }
 
 // configuration is how an application logs in to an instance; change may change it.
@@ -171,7 +158,7 @@ func viaProxy(t *testing.T, c *Cluster, name string) string {
 }
 
 func TestStartAndClose(t *testing.T) {
-	temporary := temporaryDirectory(t)
+	temporary := servertest.TemporaryDirectory(t)
 	c := startCluster(t, Options{})
 	if diff := cmp.Diff([]string{"instance-1", "instance-2", "instance-3"}, c.Names()); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
@@ -327,7 +314,7 @@ func TestUnknownInstance(t *testing.T) {
 }
 
 func TestFailedStartLeavesNothing(t *testing.T) {
-	temporary := temporaryDirectory(t)
+	temporary := servertest.TemporaryDirectory(t)
 	_, err := Start(t.Context(), Options{Settings: map[string]string{"no_such_variable": "1"}})
 	if err == nil || !strings.Contains(err.Error(), "no_such_variable") {
 		t.Errorf("error %v does not have the server's reason", err)

@@ -3,146 +3,81 @@ package realmaria
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/realserver"
+	"github.com/awsdb/awsdb/lab/internal/realserver/servertest"
 )
 
-// A writer inserts numbers through whoever is the primary and remembers those that were acknowledged.
-type writer struct {
-	mu           sync.Mutex
-	acknowledged []int64
-	next         atomic.Int64
-	stop         context.CancelFunc
-	done         sync.WaitGroup
+// A writer is a journal in a table of the cluster's.
+type writer struct{ *servertest.Journal }
+
+// An inserter is one of its sessions.
+type inserter struct{ *session }
+
+func (i inserter) Insert(ctx context.Context, id int64) error {
+	_, err := i.ExecContext(ctx, "insert into journal values (?)", id)
+	return err
 }
+
+func (i inserter) Close() { i.hangUp() }
 
 // startWriter makes the table and starts the given number of sessions.
-func startWriter(t *testing.T, c *Cluster, sessions int) *writer {
+func startWriter(t *testing.T, c *Cluster, sessions int) writer {
 	t.Helper()
 	mustExec(t, mustOpen(t, c, c.Addr(c.Primary())), "create table journal (id bigint primary key)")
-	ctx, stop := context.WithCancel(t.Context())
-	w := &writer{stop: stop}
-	for range sessions {
-		w.done.Go(func() {
-			for ctx.Err() == nil {
-				w.session(ctx, c)
-			}
-		})
-	}
-	t.Cleanup(w.end)
-	return w
-}
-
-// session writes through one connection until that fails.
-func (w *writer) session(ctx context.Context, c *Cluster) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	name := c.Primary()
-	s, err := open(ctx, c, c.Addr(name))
-	if err != nil {
-		_ = realserver.Pause(ctx, 5*time.Millisecond)
-		return
-	}
-	defer s.hangUp()
-	// A session to a replaced primary that hangs is left as soon as there is another primary.
-	var watch sync.WaitGroup
-	defer watch.Wait()
-	defer cancel()
-	watch.Go(func() {
-		_ = realserver.Poll(ctx, func() (bool, error) { return c.Primary() != name, nil })
-		cancel()
-	})
-	for {
-		id := w.next.Add(1)
-		if _, err := s.ExecContext(ctx, "insert into journal values (?)", id); err != nil {
-			return
-		}
-		w.mu.Lock()
-		w.acknowledged = append(w.acknowledged, id)
-		w.mu.Unlock()
-		_ = realserver.Pause(ctx, time.Millisecond) // the control plane needs the processor too
-	}
-}
-
-func (w *writer) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.acknowledged)
-}
-
-// awaitProgress waits until more writes have been acknowledged.
-func (w *writer) awaitProgress(t *testing.T, more int) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	goal := w.count() + more
-	if err := realserver.Poll(ctx, func() (bool, error) { return w.count() >= goal, nil }); err != nil {
-		t.Fatalf("%d writes acknowledged, %d wanted: %v", w.count(), goal, err)
-	}
-}
-
-func (w *writer) end() {
-	w.stop()
-	w.done.Wait()
+	return writer{servertest.StartJournal(t, c, sessions, func(ctx context.Context, instance string) (servertest.Inserter, error) {
+		s, err := open(ctx, c, c.Addr(instance))
+		return inserter{s}, err
+	})}
 }
 
 // check fails the test for every acknowledged write that the primary does not have.
-func (w *writer) check(t *testing.T, c *Cluster) {
+func (w writer) check(t *testing.T, c *Cluster) {
 	t.Helper()
 	rows, err := c.Rows(t.Context(), "journal")
 	if err != nil {
 		t.Fatal(err)
 	}
-	present := make(map[int64]bool, len(rows))
-	for _, row := range rows {
-		present[row[0].(int64)] = true
+	ids := make([]int64, len(rows))
+	for i, row := range rows {
+		ids[i] = row[0].(int64)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	lost := 0
-	for _, id := range w.acknowledged {
-		if !present[id] {
-			lost++
+	w.Check(t, ids)
+}
+
+// checkEqual fails the test unless all instances have the same journal in the end: an insert that was given up may be
+// committed yet.
+func (w writer) checkEqual(t *testing.T, c *Cluster) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var got []string
+	err := realserver.Poll(ctx, func() (bool, error) {
+		got = nil
+		for _, name := range c.Names() {
+			rows, err := c.Query(ctx, name, "select count(*), sum(id) from app.journal")
+			if err != nil {
+				return false, err
+			}
+			got = append(got, fmt.Sprint(rows[0]...))
 		}
-	}
-	if lost > 0 {
-		t.Errorf("%d of %d acknowledged writes are lost on %s", lost, len(w.acknowledged), c.Primary())
-	}
-	t.Logf("%d writes acknowledged, %d present", len(w.acknowledged), len(rows))
-}
-
-// checkEqual fails the test unless all instances have the same journal in the end.
-func (w *writer) checkEqual(t *testing.T, c *Cluster) {
-	t.Helper()
-	const digest = "select convert(concat(count(*), ' ', coalesce(sum(id), 0)) using utf8mb4) from app.journal"
-	rows, err := c.Query(t.Context(), c.Primary(), digest)
+		return len(slices.Compact(slices.Clone(got))) == 1, nil
+	})
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("the instances have different journals, count and sum: %v, %v", got, err)
 	}
-	for _, name := range c.Names() {
-		eventually(t, c, name, digest, rows[0][0].(string))
-	}
-}
-
-// timed runs step and logs how long it took.
-func timed(t *testing.T, name string, step func() error) {
-	t.Helper()
-	begin := time.Now()
-	if err := step(); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	t.Logf("%s: %d ms", name, time.Since(begin).Milliseconds())
 }
 
 func TestKillPromoteRejoin(t *testing.T) {
 	c := startCluster(t, Options{})
 	w := startWriter(t, c, 4)
 	for round := range 5 {
-		w.awaitProgress(t, 50)
+		w.AwaitProgress(t, 50)
 		former := c.Primary()
 		wanted := "" // the most advanced one, and in odd rounds the one that is not the next in order
 		if round%2 == 1 {
@@ -151,17 +86,17 @@ func TestKillPromoteRejoin(t *testing.T) {
 				wanted = c.Names()[round%3]
 			}
 		}
-		timed(t, "kill", func() error { return c.Kill(former) })
-		timed(t, "promote", func() error { return c.Promote(t.Context(), wanted) })
+		servertest.Timed(t, "kill", func() error { return c.Kill(former) })
+		servertest.Timed(t, "promote", func() error { return c.Promote(t.Context(), wanted) })
 		if got := c.Primary(); got == former || wanted != "" && got != wanted {
 			t.Fatalf("promoted %s, wanted %q and not %s", got, wanted, former)
 		}
-		w.awaitProgress(t, 20)
-		timed(t, "rejoin", func() error { return c.Rejoin(t.Context(), former) })
+		w.AwaitProgress(t, 20)
+		servertest.Timed(t, "rejoin", func() error { return c.Rejoin(t.Context(), former) })
 		eventually(t, c, former, "select group_concat(server_id) from awsdb.replica_host_status where session_id = 'MASTER_SESSION_ID'", c.Primary())
 	}
-	w.awaitProgress(t, 20)
-	w.end()
+	w.AwaitProgress(t, 20)
+	w.End()
 	w.check(t, c)
 	w.checkEqual(t, c)
 }
@@ -170,21 +105,21 @@ func TestKillPromoteRejoin(t *testing.T) {
 func TestFencing(t *testing.T) {
 	c := startCluster(t, Options{})
 	w := startWriter(t, c, 4)
-	w.awaitProgress(t, 50)
+	w.AwaitProgress(t, 50)
 	former := c.Primary()
 	before := mustOpen(t, c, c.Addr(former)) // a session from before the fault
 	mustExec(t, before, "begin")
 	mustExec(t, before, "insert into journal values (-1)")
-	timed(t, "stop", func() error { return c.Stop(former) })
+	servertest.Timed(t, "stop", func() error { return c.Stop(former) })
 	silence, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if s, err := open(silence, c, c.Addr(former)); err == nil {
 		s.hangUp()
 		t.Error("a stopped server accepted a login")
 	}
-	timed(t, "promote", func() error { return c.Promote(t.Context(), "") })
-	w.awaitProgress(t, 50)
-	timed(t, "continue", func() error { return c.Continue(former) })
+	servertest.Timed(t, "promote", func() error { return c.Promote(t.Context(), "") })
+	w.AwaitProgress(t, 50)
+	servertest.Timed(t, "continue", func() error { return c.Continue(former) })
 
 	// The former primary answers reads, and believes to be a writer.
 	fresh := mustOpen(t, c, c.Addr(former))
@@ -208,11 +143,11 @@ func TestFencing(t *testing.T) {
 	eventually(t, c, former, "select count(*) > 0 from information_schema.processlist where state like '%semi-sync ACK%'", "1")
 	eventually(t, c, former, "select count(*) from journal where id < 0", "0")
 	commits.Wait()
-	w.end()
+	w.End()
 	w.check(t, c)
 	eventually(t, c, c.Primary(), "select count(*) from journal where id < 0", "0")
 
-	timed(t, "rejoin", func() error { return c.Rejoin(t.Context(), former) })
+	servertest.Timed(t, "rejoin", func() error { return c.Rejoin(t.Context(), former) })
 	eventually(t, c, former, "select count(*) from journal where id < 0", "0")
 	eventually(t, c, former, "select @@global.read_only", "1")
 	w.checkEqual(t, c)
@@ -222,7 +157,7 @@ func TestFencing(t *testing.T) {
 func TestShutdownOfFenced(t *testing.T) {
 	c := startCluster(t, Options{Instances: 2})
 	w := startWriter(t, c, 2)
-	w.awaitProgress(t, 20)
+	w.AwaitProgress(t, 20)
 	former := c.Primary()
 	if err := errors.Join(c.Stop(former), c.Promote(t.Context(), ""), c.Continue(former)); err != nil {
 		t.Fatal(err)
@@ -235,11 +170,11 @@ func TestShutdownOfFenced(t *testing.T) {
 		}
 	})
 	eventually(t, c, former, "select count(*) > 0 from information_schema.processlist where state like '%semi-sync ACK%'", "1")
-	timed(t, "shutdown", func() error { return c.Shutdown(former) })
+	servertest.Timed(t, "shutdown", func() error { return c.Shutdown(former) })
 	commit.Wait()
-	timed(t, "rejoin by a copy", func() error { return c.Rejoin(t.Context(), former) })
-	w.awaitProgress(t, 20)
-	w.end()
+	servertest.Timed(t, "rejoin by a copy", func() error { return c.Rejoin(t.Context(), former) })
+	w.AwaitProgress(t, 20)
+	w.End()
 	w.check(t, c)
 	eventually(t, c, former, "select count(*) from journal where id < 0", "0")
 	w.checkEqual(t, c)
@@ -257,14 +192,14 @@ func TestLivePrimary(t *testing.T) {
 	c := startCluster(t, Options{})
 	w := startWriter(t, c, 4)
 	for _, to := range []string{"instance-3", "instance-2", ""} {
-		w.awaitProgress(t, 50)
+		w.AwaitProgress(t, 50)
 		former := c.Primary()
 		held := mustOpen(t, c, c.Addr(former))
 		open := mustOpen(t, c, c.Addr(former))
 		mustExec(t, open, "begin")
 		mustExec(t, open, "insert into journal values (-1)")
 		begin := time.Now()
-		timed(t, "promote", func() error { return c.Promote(t.Context(), to) })
+		servertest.Timed(t, "promote", func() error { return c.Promote(t.Context(), to) })
 		if at := c.PromotedAt(); at.Before(begin) || at.After(time.Now()) {
 			t.Errorf("promoted at %s, not after %s", at, begin)
 		}
@@ -277,12 +212,12 @@ func TestLivePrimary(t *testing.T) {
 		if _, err := open.ExecContext(t.Context(), "commit"); number(err) != 1290 {
 			t.Errorf("a commit of a session of the former primary: %v, want error 1290", err)
 		}
-		w.awaitProgress(t, 20)
+		w.AwaitProgress(t, 20)
 		if err := c.Rejoin(t.Context(), former); err != nil {
 			t.Errorf("rejoin of one that is in its place: %v", err)
 		}
 	}
-	w.end()
+	w.End()
 	w.check(t, c)
 	w.checkEqual(t, c)
 	if err := c.Promote(t.Context(), c.Primary()); err == nil {
@@ -294,17 +229,17 @@ func TestLivePrimary(t *testing.T) {
 func TestBusyPrimary(t *testing.T) {
 	c := startCluster(t, Options{Instances: 2})
 	w := startWriter(t, c, 1)
-	w.awaitProgress(t, 20)
+	w.AwaitProgress(t, 20)
 	former := c.Primary()
 	holder := mustOpen(t, c, c.Addr(former))
 	mustExec(t, holder, "create table other (id int)")
 	mustExec(t, holder, "lock tables other write")
-	timed(t, "promote", func() error { return c.Promote(t.Context(), "") })
+	servertest.Timed(t, "promote", func() error { return c.Promote(t.Context(), "") })
 	if _, err := mustOpen(t, c, c.Addr(former)).ExecContext(t.Context(), "insert into other values (1)"); number(err) != 1290 {
 		t.Errorf("a write on the former primary: %v, want error 1290", err)
 	}
-	w.awaitProgress(t, 20)
-	w.end()
+	w.AwaitProgress(t, 20)
+	w.End()
 	w.check(t, c)
 	w.checkEqual(t, c)
 }
@@ -315,27 +250,27 @@ func TestReadersLost(t *testing.T) {
 	c := startCluster(t, Options{Names: []string{"a", "b", "c"}})
 	w := startWriter(t, c, 2)
 	for name, fault := range map[string]func(string) error{"b": c.Stop, "c": c.Kill} {
-		w.awaitProgress(t, 20)
+		w.AwaitProgress(t, 20)
 		if err := fault(name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.awaitProgress(t, 50)
+	w.AwaitProgress(t, 50)
 	if err := c.Promote(t.Context(), "b"); err == nil {
 		t.Error("a stopped reader was promoted")
 	}
 	if err := c.Rejoin(t.Context(), "b"); err == nil {
 		t.Error("a stopped reader rejoined")
 	}
-	timed(t, "continue", func() error { return c.Continue("b") })
-	timed(t, "rejoin", func() error { return c.Rejoin(t.Context(), "c") })
-	w.awaitProgress(t, 20)
+	servertest.Timed(t, "continue", func() error { return c.Continue("b") })
+	servertest.Timed(t, "rejoin", func() error { return c.Rejoin(t.Context(), "c") })
+	w.AwaitProgress(t, 20)
 	if err := c.Kill("a"); err != nil {
 		t.Fatal(err)
 	}
-	timed(t, "promote", func() error { return c.Promote(t.Context(), "c") })
-	w.awaitProgress(t, 20)
-	w.end()
+	servertest.Timed(t, "promote", func() error { return c.Promote(t.Context(), "c") })
+	w.AwaitProgress(t, 20)
+	w.End()
 	w.check(t, c)
 }
 
@@ -359,11 +294,11 @@ func TestRescue(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := startCluster(t, Options{Names: test.nodes})
 			w := startWriter(t, c, 2)
-			w.awaitProgress(t, 20)
+			w.AwaitProgress(t, 20)
 			if err := errors.Join(c.Stop(test.lost), overflow(t, c)); err != nil {
 				t.Fatal(err)
 			}
-			w.awaitProgress(t, 100)
+			w.AwaitProgress(t, 100)
 			if err := c.Stop("a"); err != nil {
 				t.Fatal(err)
 			}
@@ -381,16 +316,16 @@ func TestRescue(t *testing.T) {
 			if err := c.Kill("a"); err != nil {
 				t.Fatal(err)
 			}
-			timed(t, "promote", func() error { return c.Promote(t.Context(), test.lost) })
-			w.awaitProgress(t, 20)
+			servertest.Timed(t, "promote", func() error { return c.Promote(t.Context(), test.lost) })
+			w.AwaitProgress(t, 20)
 			for _, name := range test.nodes {
 				if name != test.lost && name != "a" {
-					timed(t, "continue", func() error { return c.Continue(name) })
+					servertest.Timed(t, "continue", func() error { return c.Continue(name) })
 				}
 			}
-			timed(t, "rejoin", func() error { return c.Rejoin(t.Context(), "a") })
-			w.awaitProgress(t, 20)
-			w.end()
+			servertest.Timed(t, "rejoin", func() error { return c.Rejoin(t.Context(), "a") })
+			w.AwaitProgress(t, 20)
+			w.End()
 			w.check(t, c)
 			w.checkEqual(t, c)
 		})
@@ -403,7 +338,7 @@ func TestRestart(t *testing.T) {
 	w := startWriter(t, c, 2)
 	primary := c.Primary()
 	for _, fault := range []func(string) error{c.Kill, c.Shutdown} {
-		w.awaitProgress(t, 20)
+		w.AwaitProgress(t, 20)
 		idle := mustOpen(t, c, c.Addr(primary))
 		if err := fault(primary); err != nil {
 			t.Fatal(err)
@@ -412,14 +347,14 @@ func TestRestart(t *testing.T) {
 			t.Error("a session survived its server")
 		}
 		eventually(t, c, "instance-2", "select min(last_update_timestamp) < now(6) - interval 100000 microsecond from awsdb.replica_host_status", "1")
-		timed(t, "restart", func() error { return c.Rejoin(t.Context(), primary) })
+		servertest.Timed(t, "restart", func() error { return c.Rejoin(t.Context(), primary) })
 		eventually(t, c, "instance-2", "select min(last_update_timestamp) < now(6) - interval 100000 microsecond from awsdb.replica_host_status", "0")
 	}
-	w.awaitProgress(t, 20)
+	w.AwaitProgress(t, 20)
 	if got := c.Primary(); got != primary {
 		t.Errorf("primary is %s, was %s", got, primary)
 	}
-	w.end()
+	w.End()
 	w.check(t, c)
 	w.checkEqual(t, c)
 }
@@ -436,7 +371,7 @@ func TestPromoteGivesUp(t *testing.T) {
 	if got := c.Primary(); got != "instance-1" {
 		t.Errorf("primary is %s", got)
 	}
-	w.awaitProgress(t, 20)
-	w.end()
+	w.AwaitProgress(t, 20)
+	w.End()
 	w.checkEqual(t, c)
 }

@@ -1,28 +1,22 @@
 package realmaria
 
 import (
-	"os"
+	"context"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/awsdb/awsdb/lab/internal/realserver/servertest"
 )
 
 func TestMain(m *testing.M) {
-	// The template cache is the only thing that outlives a cluster, and it is to be built by this run's code at least once.
-	cache, err := os.MkdirTemp("", "realmaria-test-cache-")
-	if err != nil {
-		panic(err)
-	}
-	if err := os.Setenv("XDG_CACHE_HOME", cache); err != nil {
-		panic(err)
-	}
-	if os.Getenv(victimVariable) != "" {
-		victim()
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if err := os.RemoveAll(cache); err != nil && code == 0 {
-			code = 1
+	servertest.Main(m, func() ([]int, error) {
+		c, err := Start(context.Background(), Options{Instances: 2})
+		if err != nil {
+			return nil, err
 		}
-		os.Exit(code)
-	}))
+		var ids []int
+		for _, n := range c.nodes {
+			ids = append(ids, n.server.Running().ID())
+		}
+		return ids, nil
+	})
 }

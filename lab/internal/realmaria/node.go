@@ -138,7 +138,7 @@ func (n *node) configuration(o Options) string {
 		"skip_name_resolve":                   "1",
 		"performance_schema":                  "OFF",
 		"innodb_buffer_pool_size":             "16M",
-		"innodb_log_file_size":                "8M",
+		"innodb_log_file_size":                logFileSize,
 		"innodb_temp_data_file_path":          "ibtmp1:2M:autoextend",
 		"innodb_fast_shutdown":                "2",
 		"innodb_buffer_pool_dump_at_shutdown": "0",
@@ -157,7 +157,7 @@ func (n *node) configuration(o Options) string {
 		settings["report_host"] = n.name + "." + o.Suffix
 	}
 	for name, value := range o.Settings {
-		settings[strings.ReplaceAll(strings.ToLower(name), "-", "_")] = value
+		settings[variableName(name)] = value
 	}
 	var text strings.Builder
 	text.WriteString("[mariadbd]\n")

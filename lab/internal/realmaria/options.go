@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -115,16 +114,12 @@ func (o Options) validate() error {
 }
 
 func (o Options) validateSettings() error {
-	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		if !settingName.MatchString(name) {
-			return fmt.Errorf("realmaria: %q is not the name of a MariaDB variable", name)
-		}
-		if slices.Contains(reservedSettings, strings.ReplaceAll(strings.ToLower(name), "-", "_")) {
-			return fmt.Errorf("realmaria: setting %q belongs to the cluster itself: leave it out", name)
-		}
-		if strings.ContainsAny(o.Settings[name], "\n\r\x00\"") {
-			return fmt.Errorf("realmaria: setting %q: write its value on one line, without double quotes", name)
-		}
+	reserved := func(name string) bool { return slices.Contains(reservedSettings, variableName(name)) }
+	if err := realserver.CheckSettings(o.Settings, settingName, reserved, "\n\r\x00\""); err != nil {
+		return fmt.Errorf("realmaria: %w", err)
 	}
 	return nil
 }
+
+// variableName is the usual form of a name that may be written in others.
+func variableName(name string) string { return strings.ReplaceAll(strings.ToLower(name), "-", "_") }

@@ -32,23 +32,7 @@ func (c *Cluster) Promote(ctx context.Context, name string) error {
 
 // candidate returns the reader to promote, or nil if any will do.
 func (c *Cluster) candidate(name string) (*node, error) {
-	healthy := c.healthyReaders()
-	if len(healthy) == 0 {
-		return nil, errors.New("no reader is running: bring one back with Continue or Rejoin")
-	}
-	if name == "" {
-		return nil, nil
-	}
-	for _, n := range healthy {
-		if n.name == name {
-			return n, nil
-		}
-	}
-	if name == c.primary.Load().name {
-		return nil, errors.New("it is the primary already")
-	}
-	return nil, fmt.Errorf("it is no running reader of the primary: bring it back with Continue or Rejoin, or promote one of %s",
-		strings.Join(realserver.Names(healthy), ", "))
+	return realserver.Candidate(c.healthyReaders(), c.primary.Load(), name, "reader")
 }
 
 // A standing is what a promotion knows about a reader.
@@ -240,7 +224,7 @@ func (c *Cluster) rescue(ctx context.Context, target *standing, lost *node) (err
 	}
 	var server realserver.Server // not lost.server: the instance stays down
 	defer func() { err = errors.Join(err, server.Kill()) }()
-	if err := lost.launchAs(&server, port, c.found, c.who, c.template.data, asSource); err != nil {
+	if err := lost.launchAs(&server, port, c.found, c.who, c.template.Data, asSource); err != nil {
 		return err
 	}
 	if err := c.awaitReady(ctx, lost, &server, port); err != nil {
@@ -299,15 +283,16 @@ func (c *Cluster) regroup(ctx context.Context, former *node, demoted bool, stand
 		others = append(others, former)
 	}
 	err := realserver.Each(others, func(n *node) error {
-		if err := c.follow(ctx, n); err != nil {
+		if err := c.follow(ctx, n); err == nil {
+			n.reader, n.history = true, c.history
+		} else if n.up() {
 			return err
-		}
-		n.reader, n.history = true, c.history
+		} // else it was lost meanwhile
 		return nil
 	})
-	if err != nil && ctx.Err() != nil {
-		return err
-	} // else one of them was lost meanwhile
+	if err != nil {
+		return fmt.Errorf("attaching the other readers: %w", err)
+	}
 	if err := c.settle(ctx); err != nil && target.up() {
 		return fmt.Errorf("adjusting the quorum: %w", err)
 	}
@@ -320,7 +305,7 @@ func (c *Cluster) source(port int) []string {
 		"stop slave",
 		"set global gtid_slave_pos = @@global.gtid_binlog_pos",
 		"change master to master_host = '127.0.0.1', master_port = " + strconv.Itoa(port) + ", master_user = " + quoteLiteral(superuser) +
-			", master_password = " + quoteLiteral(c.password) + ", master_use_gtid = slave_pos, master_connect_retry = 1",
+			", master_password = " + quoteLiteral(c.template.Password) + ", master_use_gtid = slave_pos, master_connect_retry = 1",
 		"start slave",
 	}
 }

@@ -2,20 +2,15 @@ package realmaria
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"io"
-	"math/big"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver/servertest"
 )
 
 func TestFlavors(t *testing.T) {
@@ -120,31 +115,9 @@ func TestTopologyFlips(t *testing.T) {
 	}
 }
 
-// selfSigned makes a certificate for host, and a pool that trusts it.
-func selfSigned(t *testing.T, host string) (*tls.Config, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, certificate, certificate, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if certificate, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(certificate)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, pool
-}
-
 func TestTLS(t *testing.T) {
-	server, pool := selfSigned(t, "a.test")
+	certificate, pool := servertest.SelfSigned(t, "a.test")
+	server := &tls.Config{Certificates: []tls.Certificate{certificate}}
 	encrypted := func(config *mysql.Config) { config.TLS = &tls.Config{RootCAs: pool, ServerName: "a.test"} }
 	for _, required := range []bool{false, true} {
 		t.Run(fmt.Sprintf("required %t", required), func(t *testing.T) {
@@ -177,7 +150,8 @@ func TestTLS(t *testing.T) {
 
 // TestLargePackets sends and receives what takes several packets, and asks for compression, which it does not get.
 func TestLargePackets(t *testing.T) {
-	server, pool := selfSigned(t, "a.test")
+	certificate, pool := servertest.SelfSigned(t, "a.test")
+	server := &tls.Config{Certificates: []tls.Certificate{certificate}}
 	c := startCluster(t, Options{Names: []string{"a"}, TLS: map[string]*tls.Config{"a": server}})
 	address := viaProxy(t, c, "a")
 	for name, change := range map[string]func(*mysql.Config){

@@ -77,7 +77,7 @@ func (c *Cluster) revive(ctx context.Context, n *node) error {
 
 // bringUp launches a server and waits until it accepts connections.
 func (c *Cluster) bringUp(ctx context.Context, n *node, arguments []string) error {
-	if err := n.launch(c.found, c.who, c.template.data, arguments); err != nil {
+	if err := n.launch(c.found, c.who, c.template.Data, arguments); err != nil {
 		return err
 	}
 	return c.awaitReady(ctx, n, &n.server, n.port)

@@ -40,7 +40,7 @@ func (c *Cluster) open(ctx context.Context, n *node) (*session, error) {
 
 func (c *Cluster) dial(ctx context.Context, n *node, port int, database string, variables map[string]string) (*session, error) {
 	config := mysql.NewConfig()
-	config.User, config.Passwd = superuser, c.password
+	config.User, config.Passwd = superuser, c.template.Password
 	config.Net, config.Addr, config.DBName = "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), database
 	config.Timeout, config.Params = 5*time.Second, variables
 	config.ParseTime, config.InterpolateParams, config.Logger = true, true, &mysql.NopLogger{}

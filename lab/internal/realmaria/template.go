@@ -2,8 +2,6 @@ package realmaria
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"os"
@@ -49,65 +47,32 @@ alter table mysql.general_log modify argument mediumtext character set utf8mb4 n
 // installArguments make a small data directory, which is copied faster.
 var installArguments = []string{
 	"--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-	logFileSize, "--innodb-flush-log-at-trx-commit=0",
+	"--innodb-log-file-size=" + logFileSize, "--innodb-flush-log-at-trx-commit=0",
 }
 
-const logFileSize = "--innodb-log-file-size=8M"
+const logFileSize = "8M" // 96 MB otherwise
 
-// A template is a data directory that every server starts as a copy of.
-type template struct {
-	data     string // path of the data directory
-	password string // of the superuser
-}
-
-const (
-	templateData     = "data"
-	templatePassword = "password"
-)
-
-// prepareTemplate returns the template for the flavor, which is kept in the user's cache directory: making one takes more than
-// a second, copying it some 50 ms.
-func prepareTemplate(ctx context.Context, found installation, who realserver.Account, flavor Flavor, scratch string) (template, error) {
-	key := sha256.Sum256([]byte(strings.Join([]string{found.version, strings.Join(installArguments, " "), accountSQL, flavorSQL(flavor)}, "\x00")))
-	path, err := realserver.Prepared("realmaria", fmt.Sprintf("%x", key[:8]), scratch, completeTemplate, func(draft string) error {
-		return buildTemplate(ctx, found, who, flavor, scratch, draft)
+// prepareTemplate returns the template for the flavor.
+func prepareTemplate(ctx context.Context, found installation, who realserver.Account, flavor Flavor, scratch string) (realserver.Template, error) {
+	key := []string{found.version, strings.Join(installArguments, " "), accountSQL, flavorSQL(flavor)}
+	return realserver.PrepareTemplate("realmaria", key, scratch, "ibdata1", func(work, password string) error {
+		return buildTemplate(ctx, found, who, flavor, scratch, work, password)
 	})
-	if err != nil {
-		return template{}, err
-	}
-	password, err := os.ReadFile(filepath.Join(path, templatePassword))
-	if err != nil {
-		return template{}, err
-	}
-	return template{data: filepath.Join(path, templateData), password: string(password)}, nil
 }
 
-func completeTemplate(path string) bool {
-	for _, part := range []string{filepath.Join(templateData, "ibdata1"), templatePassword} {
-		if _, err := os.Stat(filepath.Join(path, part)); err != nil {
-			return false
-		}
-	}
-	return true
-}
-
-// buildTemplate runs mariadb-install-db in scratch, where the servers' account may write, and copies the result to draft.
-func buildTemplate(ctx context.Context, found installation, who realserver.Account, flavor Flavor, scratch, draft string) error {
-	password := rand.Text() // letters and digits, which need no quoting
+// buildTemplate runs mariadb-install-db in scratch, where the servers' account may write.
+func buildTemplate(ctx context.Context, found installation, who realserver.Account, flavor Flavor, scratch, work, password string) error {
 	script := filepath.Join(scratch, "template.sql")
 	if err := realserver.WriteFile(who, script, fmt.Sprintf(accountSQL, password)+flavorSQL(flavor), 0o600); err != nil {
 		return err
 	}
 	defer os.Remove(script)
-	work := filepath.Join(scratch, "template-data")
-	defer os.RemoveAll(work)
-	arguments := append([]string{}, installArguments...)
-	arguments = append(arguments, "--datadir="+work, "--extra-file="+script)
-	if err := realserver.Run(who.Command(ctx, scratch, found.install, arguments...)); err != nil {
+	temporary := filepath.Join(scratch, "template-tmp") // a server that starts empties it, whoever uses it
+	if err := realserver.MakeDirectory(who, temporary); err != nil {
 		return err
 	}
-	if err := realserver.CopyTree(work, filepath.Join(draft, templateData), realserver.Account{}); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(draft, templatePassword), []byte(password), 0o600)
+	defer os.RemoveAll(temporary)
+	arguments := append([]string{}, installArguments...) // --no-defaults has to be the first
+	arguments = append(arguments, "--datadir="+work, "--tmpdir="+temporary, "--extra-file="+script)
+	return realserver.Run(who.Command(ctx, scratch, found.install, arguments...))
 }

@@ -98,7 +98,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.password = prepared.password
+	c.password = prepared.Password
 	var ports []int
 	for _, name := range c.options.Names {
 		port, err := realserver.FreePort(ports)
@@ -143,8 +143,8 @@ func (c *Cluster) makeRoot() error {
 }
 
 // furnish makes the node's data directory and configuration.
-func (c *Cluster) furnish(n *node, prepared template) error {
-	if err := realserver.CopyTree(prepared.data, n.data(), c.who); err != nil {
+func (c *Cluster) furnish(n *node, prepared realserver.Template) error {
+	if err := realserver.CopyTree(prepared.Data, n.data(), c.who); err != nil {
 		return err
 	}
 	if err := realserver.WriteFile(c.who, n.file("conf"), n.configuration(c.options), 0o600); err != nil {
@@ -274,12 +274,11 @@ func (c *Cluster) Addr(name string) string {
 }
 
 func (c *Cluster) find(name string) (*node, error) {
-	for _, n := range c.nodes {
-		if n.name == name {
-			return n, nil
-		}
+	n, err := realserver.Find(c.nodes, name)
+	if err != nil {
+		return nil, fmt.Errorf("realpg: %w", err)
 	}
-	return nil, fmt.Errorf("realpg: no instance %q: write one of %s", name, strings.Join(c.Names(), ", "))
+	return n, nil
 }
 
 // healthyStandbys are the standbys that run and follow the current history. The caller is in control.

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/awsdb/awsdb/lab/internal/realserver"
+	"github.com/awsdb/awsdb/lab/internal/realserver/servertest"
 )
 
 // startCluster starts a cluster that ends with the test.
@@ -32,19 +33,6 @@ func startCluster(t *testing.T, options Options) *Cluster {
 		}
 	})
 	return c
-}
-
-// temporaryDirectory makes clusters use a directory of the test's own, which user postgres can pass.
-func temporaryDirectory(t *testing.T) string {
-	t.Helper()
-	directory := t.TempDir()
-	for _, path := range []string{directory, filepath.Dir(directory)} {
-		if err := os.Chmod(path, 0o711); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("TMPDIR", directory)
-	return directory
 }
 
 // dial connects to an instance as the application does.
@@ -99,7 +87,7 @@ func sqlState(err error) string {
 }
 
 func TestStartAndClose(t *testing.T) {
-	temporary := temporaryDirectory(t)
+	temporary := servertest.TemporaryDirectory(t)
 	c := startCluster(t, Options{})
 	if diff := cmp.Diff([]string{"instance-1", "instance-2", "instance-3"}, c.Names()); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
@@ -291,7 +279,7 @@ func TestUnknownInstance(t *testing.T) {
 }
 
 func TestFailedStartLeavesNothing(t *testing.T) {
-	temporary := temporaryDirectory(t)
+	temporary := servertest.TemporaryDirectory(t)
 	_, err := Start(t.Context(), Options{Settings: map[string]string{"work_mem": "a lot"}})
 	if err == nil || !strings.Contains(err.Error(), "configuration file") {
 		t.Errorf("error %v does not have the server's reason", err)

@@ -3,7 +3,6 @@ package realpg
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -112,16 +111,9 @@ func (o Options) validate() error {
 }
 
 func (o Options) validateSettings() error {
-	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		if !settingName.MatchString(name) {
-			return fmt.Errorf("realpg: %q is not the name of a PostgreSQL setting", name)
-		}
-		if slices.Contains(reservedSettings, strings.ToLower(name)) {
-			return fmt.Errorf("realpg: setting %q belongs to the cluster itself: leave it out", name)
-		}
-		if strings.ContainsAny(o.Settings[name], "\n\r\x00") {
-			return fmt.Errorf("realpg: setting %q: write its value on one line", name)
-		}
+	reserved := func(name string) bool { return slices.Contains(reservedSettings, strings.ToLower(name)) }
+	if err := realserver.CheckSettings(o.Settings, settingName, reserved, "\n\r\x00"); err != nil {
+		return fmt.Errorf("realpg: %w", err)
 	}
 	return nil
 }

@@ -57,23 +57,7 @@ func (c *Cluster) Switchover(ctx context.Context, to string) error {
 
 // candidate returns the standby to promote, or nil if any will do.
 func (c *Cluster) candidate(name string) (*node, error) {
-	healthy := c.healthyStandbys()
-	if len(healthy) == 0 {
-		return nil, errors.New("no standby is running: bring one back with Continue or Rejoin")
-	}
-	if name == "" {
-		return nil, nil
-	}
-	for _, n := range healthy {
-		if n.name == name {
-			return n, nil
-		}
-	}
-	if name == c.primary.Load().name {
-		return nil, errors.New("it is the primary already")
-	}
-	return nil, fmt.Errorf("it is no running standby of the primary: bring it back with Continue or Rejoin, or promote one of %s",
-		strings.Join(realserver.Names(healthy), ", "))
+	return realserver.Candidate(c.healthyStandbys(), c.primary.Load(), name, "standby")
 }
 
 // A standing is what a promotion knows about a standby.

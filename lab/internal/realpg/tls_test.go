@@ -1,48 +1,32 @@
 package realpg
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/awsdb/awsdb/lab/internal/realserver/servertest"
 )
 
 // selfSigned writes a certificate for host and its key, and returns the files and a pool that trusts it.
 func selfSigned(t *testing.T, host string) (KeyPair, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, certificate, certificate, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	certificate, pool := servertest.SelfSigned(t, host)
+	secret, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	directory := t.TempDir()
 	pair := KeyPair{CertFile: filepath.Join(directory, "crt.pem"), KeyFile: filepath.Join(directory, "key.pem")}
-	pool := x509.NewCertPool()
-	encoded := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	pool.AppendCertsFromPEM(encoded)
-	for path, content := range map[string][]byte{pair.CertFile: encoded, pair.KeyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})} {
-		if err := os.WriteFile(path, content, 0o600); err != nil {
+	for path, block := range map[string]*pem.Block{
+		pair.CertFile: {Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}, pair.KeyFile: {Type: "PRIVATE KEY", Bytes: secret},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package realserver
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,41 +11,6 @@ import (
 	"slices"
 	"strconv"
 )
-
-// Prepared returns the directory of that name in the user's cache directory, below awsdb and kind. When complete says that
-// it is not there or not usable, build makes a new one: it gets an empty directory to fill. A process that has no cache
-// directory uses scratch, which belongs to its cluster.
-func Prepared(kind, name, scratch string, complete func(path string) bool, build func(draft string) error) (string, error) {
-	cache, err := os.UserCacheDir()
-	if err == nil {
-		cache = filepath.Join(cache, "awsdb", kind)
-		err = os.MkdirAll(cache, 0o700)
-	}
-	if err != nil {
-		cache = filepath.Join(scratch, "template")
-		if err := os.Mkdir(cache, 0o700); err != nil {
-			return "", err
-		}
-	}
-	final := filepath.Join(cache, name)
-	if complete(final) {
-		return final, nil
-	}
-	draft, err := os.MkdirTemp(cache, "draft-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(draft)
-	if err := build(draft); err != nil {
-		return "", fmt.Errorf("making the template data directory: %w", err)
-	}
-	// Whoever renames first wins; a template made elsewhere at the same time serves as well as this one.
-	renamed := os.Rename(draft, final)
-	if !complete(final) {
-		return "", errors.Join(fmt.Errorf("the template data directory %s is incomplete: remove it", final), renamed)
-	}
-	return final, nil
-}
 
 // CopyTree copies the directory from to to, which must not exist, and gives the copy to who. Of what is neither a file
 // nor a directory, it makes no copy.
@@ -106,6 +70,14 @@ func WriteFile(who Account, path, content string, permissions fs.FileMode) error
 		return err
 	}
 	return os.Rename(draft, path)
+}
+
+// MakeDirectory makes a directory of the account's that nobody else gets into.
+func MakeDirectory(who Account, path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	return who.Adopt(path)
 }
 
 // FreePort returns a port of 127.0.0.1 below the range that systems take the ports of outgoing connections from: while the

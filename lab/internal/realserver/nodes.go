@@ -3,8 +3,10 @@ package realserver
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -99,4 +101,53 @@ func Missing[Node comparable](all, present []Node) []Node {
 		}
 	}
 	return missing
+}
+
+// Find returns the node with that name.
+func Find[Node fmt.Stringer](nodes []Node, name string) (Node, error) {
+	for _, n := range nodes {
+		if n.String() == name {
+			return n, nil
+		}
+	}
+	var none Node
+	return none, fmt.Errorf("no instance %q: write one of %s", name, strings.Join(Names(nodes), ", "))
+}
+
+// Candidate returns which of the healthy followers of the primary to promote, the zero value if any will do. kind is what a
+// follower is called.
+func Candidate[Node interface {
+	comparable
+	fmt.Stringer
+}](healthy []Node, primary Node, name, kind string) (Node, error) {
+	var whichever Node
+	switch {
+	case len(healthy) == 0:
+		return whichever, fmt.Errorf("no %s is running: bring one back with Continue or Rejoin", kind)
+	case name == "":
+		return whichever, nil
+	case name == primary.String():
+		return whichever, errors.New("it is the primary already")
+	}
+	if n, err := Find(healthy, name); err == nil {
+		return n, nil
+	}
+	return whichever, fmt.Errorf("it is no running %s of the primary: bring it back with Continue or Rejoin, or promote one of %s",
+		kind, strings.Join(Names(healthy), ", "))
+}
+
+// CheckSettings checks that settings have a name of the given form, are not among those the cluster itself depends on, and
+// have a value without any of the characters bad.
+func CheckSettings(settings map[string]string, form *regexp.Regexp, reserved func(name string) bool, bad string) error {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		switch {
+		case !form.MatchString(name):
+			return fmt.Errorf("%q is not the name of a server's setting", name)
+		case reserved(name):
+			return fmt.Errorf("setting %q belongs to the cluster itself: leave it out", name)
+		case strings.ContainsAny(settings[name], bad):
+			return fmt.Errorf("setting %q: write its value on one line, without any of %q", name, bad)
+		}
+	}
+	return nil
 }
