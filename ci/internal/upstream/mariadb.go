@@ -79,7 +79,7 @@ func (m *mariadb) start(ctx context.Context) error {
 	}
 	// It does not end with ctx: Close stops it in an orderly way.
 	m.server = m.bench.command(context.Background(), m.dir, program, m.options("--no-defaults",
-		"--datadir="+m.file("data"), "--socket="+m.file("socket"), "--pid-file="+m.file("pid"), "--init-file="+m.file("setup.sql"),
+		"--datadir="+m.file("data"), "--tmpdir="+m.file("tmp"), "--socket="+m.file("socket"), "--pid-file="+m.file("pid"), "--init-file="+m.file("setup.sql"),
 		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(m.port), "--skip-name-resolve",
 		"--ssl-cert="+m.file("cert.pem"), "--ssl-key="+m.file("key.pem"),
 		"--innodb-buffer-pool-size=32M", "--innodb-log-file-size=64M", "--innodb-flush-log-at-trx-commit=0",
@@ -140,13 +140,17 @@ func (m *mariadb) prepare(ctx context.Context) error {
 	if err := os.WriteFile(m.file("setup.sql"), []byte(mariadbSetup), 0o644); err != nil {
 		return err
 	}
+	// One of its own: a server that starts empties it, whoever else uses it.
+	if err := os.Mkdir(m.file("tmp"), 0o755); err != nil {
+		return err
+	}
 	if os.Geteuid() == 0 {
 		if err := m.give(ctx); err != nil {
 			return err
 		}
 	}
 	install := m.bench.command(ctx, m.dir, "mariadb-install-db", m.options("--no-defaults",
-		"--datadir="+m.file("data"), "--auth-root-authentication-method=normal", "--skip-test-db")...)
+		"--datadir="+m.file("data"), "--tmpdir="+m.file("tmp"), "--auth-root-authentication-method=normal", "--skip-test-db")...)
 	if output, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w\n%s", err, output)
 	}
