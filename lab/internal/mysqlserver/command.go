@@ -139,7 +139,10 @@ func (s *session) sendOK(r *result, more bool) error {
 	b = appendInteger(b, r.insertID)
 	b = binary.LittleEndian.AppendUint16(b, s.status(more))
 	b = append(b, 0, 0) // warnings
-	return s.packets.write(append(b, r.info...))
+	if r.info != "" {
+		b = appendString(b, r.info)
+	}
+	return s.packets.write(b)
 }
 
 // sendEnd marks the end of rows or of descriptions.

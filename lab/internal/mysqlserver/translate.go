@@ -2,6 +2,7 @@ package mysqlserver
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/awsdb/awsdb/lab/internal/mysqlserver/syntax"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
@@ -78,6 +79,9 @@ func (s *session) translateName(e *sqlengine.Error) *Error {
 		if e.Column != "" { // an unknown table before a column
 			return errorf(1054, "42S22", "Unknown column '%s' in 'field list'", e.Column)
 		}
+		if name, ok := strings.CutPrefix(e.Table, "information_schema."); ok {
+			return errorf(1109, "42S02", "Unknown table '%s' in information_schema", strings.ToUpper(name))
+		}
 		return errorf(1146, "42S02", "Table '%s' doesn't exist", s.qualified(e.Table))
 	case "42P07":
 		return errorf(1050, "42S01", "Table already exists: %s", e.Message)
@@ -107,10 +111,8 @@ func (s *session) translateName(e *sqlengine.Error) *Error {
 
 // qualified is a name with its database.
 func (s *session) qualified(name string) string {
-	for i := range len(name) {
-		if name[i] == '.' {
-			return name
-		}
+	if strings.Contains(name, ".") {
+		return name
 	}
 	return s.database + "." + name
 }

@@ -215,10 +215,10 @@ func (l *lexer) stringLiteral() (string, bool) {
 		if !l.stringBody(&b, quote) {
 			return "", false
 		}
-		mark := l.pos
+		mark, inHint := l.pos, l.inHint
 		l.space()
 		if next := l.at(0); next != '\'' && (next != '"' || l.options.AnsiQuotes) {
-			l.pos = mark
+			l.pos, l.inHint = mark, inHint
 			return b.String(), true
 		}
 	}

@@ -294,6 +294,7 @@ func TestModes(t *testing.T) {
 		{`SELECT 'a\n'`, Options{NoBackslashEscapes: true}, str(`a\n`)},
 		{`SELECT a || b`, Options{PipesAsConcat: true}, call("concat", column("a"), column("b"))},
 		{`SELECT 1 /*!90000 + 1 */`, Options{}, num("1")},
+		{`SELECT /*!50000 'a' */`, Options{}, str("a")},
 		{`SELECT 1 /*M! + 1 */`, Options{}, num("1")},
 		{`SELECT 1 /*M! + 1 */`, Options{MariaDB: true}, sql.Binary{Op: "+", L: num("1"), R: num("1")}},
 	}
