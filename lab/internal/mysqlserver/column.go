@@ -1,8 +1,6 @@
 package mysqlserver
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // Types of columns and parameters, as the protocol numbers them.
 const (
@@ -74,14 +72,4 @@ func (c column) packet() []byte {
 	b = append(b, c.typ)
 	b = binary.LittleEndian.AppendUint16(b, c.flags)
 	return append(b, c.decimals, 0, 0)
-}
-
-// textColumn is a column of short text that may be NULL.
-func textColumn(name string) column {
-	return column{name: name, typ: typeVarString, charset: utf8mb4, length: 1024}
-}
-
-// integerColumn is a column of 64 bit integers.
-func integerColumn(name string) column {
-	return column{name: name, typ: typeLongLong, charset: binaryCharset, length: 21, flags: flagBinary | flagNotNull}
 }

@@ -126,10 +126,13 @@ func toFloat(v any) float64 {
 	}
 	if s, ok := texts(v); ok {
 		f, _ := strconv.ParseFloat(prefix(strings.TrimSpace(s)), 64)
-		return f
+		return min(max(f, -math.MaxFloat64), math.MaxFloat64)
 	}
 	return 0
 }
+
+// exactRange is where texts and floating point numbers are read exactly; beyond, their exponent would make them huge.
+const exactRange = 1e300
 
 // toRat is a number without loss; texts are the number they start with.
 func toRat(v any) *big.Rat {
@@ -141,12 +144,17 @@ func toRat(v any) *big.Rat {
 		r.SetString(v.String())
 	case bool, time.Time:
 		r.SetFloat64(toFloat(v))
-	case float64:
-		if !math.IsInf(v, 0) && !math.IsNaN(v) {
-			r.SetString(strconv.FormatFloat(v, 'e', -1, 64)) // as it is written, not as it is stored
-		}
 	default:
-		s, _ := texts(v)
+		f := toFloat(v)
+		magnitude := math.Abs(f)
+		if math.IsNaN(f) || magnitude > exactRange || magnitude < 1/exactRange {
+			r.SetFloat64(min(max(f, -math.MaxFloat64), math.MaxFloat64)) // of NaN: nothing
+			break
+		}
+		s, ok := texts(v)
+		if !ok {
+			s = strconv.FormatFloat(f, 'e', -1, 64) // as it is written, not as it is stored
+		}
 		r.SetString(prefix(strings.TrimSpace(s)))
 	}
 	return r

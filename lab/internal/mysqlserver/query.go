@@ -1,12 +1,12 @@
 package mysqlserver
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/fate"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // result is the outcome of one statement.
@@ -110,7 +110,7 @@ func (s *session) fated(st *execution) (r *result, f fate.Fate, err error) {
 			Conn: s.number, User: s.user, SQL: st.sql, Args: st.args, InTx: s.inTransaction(), Writable: s.host().Writable(), At: time.Now(),
 		})
 	}
-	if err := sleep(ctx, f.Delay); err != nil {
+	if err := sqlengine.Sleep(ctx, f.Delay); err != nil {
 		return nil, f, err
 	}
 	switch f.Action {
@@ -141,19 +141,4 @@ func failure(f fate.Fate) error {
 		return failure
 	}
 	return errorf(1105, "HY000", "the statement was made to fail")
-}
-
-// sleep waits, unless the statement ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -1,6 +1,7 @@
 package mysqlserver
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -150,8 +151,8 @@ func declaredColumn(c column, o *sqlengine.Origin) column {
 	return c
 }
 
-// rowsOf makes rows of the engine rows for the client.
-func rowsOf(columns []column, rows [][]any) [][]any {
+// rowsOf makes rows of the engine rows for the client. MySQL knows no infinity.
+func rowsOf(columns []column, rows [][]any) ([][]any, error) {
 	out := make([][]any, len(rows))
 	for i, row := range rows {
 		out[i] = make([]any, len(row))
@@ -160,10 +161,13 @@ func rowsOf(columns []column, rows [][]any) [][]any {
 			if s, ok := v.(string); ok && columns[j].typ == typeTime {
 				v = timeOfDay(s)
 			}
+			if f, ok := v.(float64); ok && (math.IsInf(f, 0) || math.IsNaN(f)) {
+				return nil, errorf(1690, "22003", "DOUBLE value is out of range in '%s'", columns[j].name)
+			}
 			out[i][j] = v
 		}
 	}
-	return out
+	return out, nil
 }
 
 // fitFractions gives expressions of time no decimals when none of their values needs them.

@@ -70,7 +70,7 @@ func (s *session) runStatement(ctx context.Context, stmt sql.Stmt, args []any) (
 	case sql.Begin, sql.Commit, sql.Rollback, sql.Savepoint, sql.Release, sql.RollbackTo:
 		return &result{}, s.transaction(stmt)
 	case syntax.Set:
-		return &result{}, s.runSet(ctx, stmt)
+		return &result{}, s.runSet(ctx, stmt, args)
 	case syntax.SetTransaction:
 		return &result{}, s.setTransaction(stmt)
 	case syntax.Use:
@@ -149,7 +149,9 @@ func (s *session) execute(ctx context.Context, stmt sql.Stmt, args []any) (*resu
 	r := &result{}
 	if out.Fields != nil {
 		r.columns = columnsOf(out.Fields, p.Origins(), s)
-		r.rows = rowsOf(r.columns, out.Rows)
+		if r.rows, err = rowsOf(r.columns, out.Rows); err != nil {
+			return nil, err
+		}
 		fitFractions(r)
 		return r, nil
 	}
@@ -237,12 +239,12 @@ func (s *session) evaluate(ctx context.Context, q *sql.Select, args []any) (any,
 }
 
 // runSet runs SET, up to the first assignment that fails.
-func (s *session) runSet(ctx context.Context, stmt syntax.Set) error {
+func (s *session) runSet(ctx context.Context, stmt syntax.Set, args []any) error {
 	for _, a := range stmt.Assignments {
 		value := defaultValue
 		if a.Query != nil {
 			var err error
-			if value, err = s.evaluate(ctx, a.Query, nil); err != nil {
+			if value, err = s.evaluate(ctx, a.Query, args); err != nil {
 				return err
 			}
 		}

@@ -35,6 +35,9 @@ func TestExpressions(t *testing.T) {
 		{"CAST(-1.5 AS SIGNED)", "-2"}, {"i BETWEEN 1 AND 10", "1"}, {"i NOT IN (1, 2)", "1"}, {"s REGEXP '^12'", "1"}, {"i IS NULL", "0"}, {"NULL IS NULL", "1"},
 		{"(SELECT MAX(i) FROM t)", "7"}, {"EXISTS (SELECT 1 FROM t WHERE i = 8)", "0"}, {"i = ANY (SELECT i FROM t)", "1"},
 		{`'{"a": {"b": [1, "x"]}}' -> '$.a.b[1]'`, `"x"`}, {`'{"a": "x"}' ->> '$.a'`, "x"}, {"0x41 = 'A'", "1"}, {"_utf8mb4'x'", "x"}, {"1e3", "1000"}, {"1.10", "1.10"},
+		{"'1e9999999' > 1e300", "1"}, {"ROUND('1e999999') > 1", "1"}, {"TRUNCATE(1, -9999999)", "0"}, {"REPEAT('ab', 99999999999)", "NULL"}, {"LPAD('a', 99999999999, 'b')", "NULL"},
+		{"DATE_ADD('2024-01-01', INTERVAL 999999999999 YEAR)", "NULL"}, {"at + INTERVAL -1.5 SECOND", "2024-02-29 10:20:28.500000"}, {"FROM_UNIXTIME(1e300)", "NULL"},
+		{"1 << 64", "0"}, {"-9223372036854775808 % -1", "0"}, {"REPEAT('', 99999999999)", ""},
 		{"DATABASE()", "shop"}, {"USER()", "app@10.0.0.9"}, {"VERSION()", "8.0.39"}, {"CONNECTION_ID() > 0", "1"}, {"@@version", "8.0.39"},
 		{"LENGTH(UUID())", "36"}, {"-(-5)", "5"}, {"3 - -2", "5"}, {"i + 0.5", "7.5"}, {"2 * 3 + 4 DIV 3", "7"}, {"1 < 2 = 1", "1"}, {"NOT 1 = 2", "1"},
 	}

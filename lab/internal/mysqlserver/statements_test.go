@@ -220,6 +220,11 @@ func TestVariables(t *testing.T) {
 		{sql: "SHOW DATABASES", rows: []string{"information_schema", "mysql", "performance_schema", "shop"}},
 		{sql: "USE mysql"},
 		{sql: "SELECT DATABASE()", rows: []string{"mysql"}},
+		{sql: "CREATE TABLE shop.t (a INT)"},
+		{sql: "SELECT a FROM t", failure: 1146},
+		{sql: "SELECT * FROM shop.t", rows: []string{}},
+		{sql: "USE information_schema"},
+		{sql: "SELECT TABLE_SCHEMA FROM Tables WHERE table_name = 't'", rows: []string{"shop"}},
 		{sql: "USE missing", failure: 1049},
 	})
 }

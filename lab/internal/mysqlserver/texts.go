@@ -14,8 +14,8 @@ import (
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
-// maxText bounds what functions make, characters.
-const maxText = 1 << 20
+// maxText bounds what functions make, as max_allowed_packet does in the real server. Bytes.
+const maxText = maxPacket
 
 // mapping makes a function from text to text.
 func mapping(f func(string) string) []*sqlengine.Function {
@@ -43,7 +43,7 @@ func trimming(left, right bool) []*sqlengine.Function {
 func padding(left bool) []*sqlengine.Function {
 	return pure(tText, func(a []any) any {
 		s, n, pad := []rune(a[0].(string)), a[1].(int64), []rune(a[2].(string))
-		if n < 0 || n > maxText || len(pad) == 0 && int(n) > len(s) {
+		if n < 0 || n > maxText/4 || len(pad) == 0 && int(n) > len(s) {
 			return nil
 		}
 		if len(s) >= int(n) {
@@ -146,7 +146,10 @@ var textFunctions = map[string][]*sqlengine.Function{
 	}, tText, tText, tText),
 	"repeat": pure(tText, func(a []any) any {
 		s, n := a[0].(string), max(a[1].(int64), 0)
-		if int64(len(s))*min(n, maxText) > maxText*16 {
+		if s == "" {
+			return ""
+		}
+		if n > int64(maxText/len(s)) {
 			return nil
 		}
 		return strings.Repeat(s, int(n))

@@ -27,8 +27,17 @@ func part(f func(time.Time) int) []*sqlengine.Function {
 	return pure(tBig, func(a []any) any { return int64(f(a[0].(time.Time))) }, tTime)
 }
 
-// addUnits adds n units of time.
-func addUnits(t time.Time, n float64, unit string) time.Time {
+// addUnits adds n units of time; false when that leads out of the years MySQL knows.
+func addUnits(t time.Time, n float64, unit string) (time.Time, bool) {
+	const most = 1e12 // microseconds are many
+	if math.IsNaN(n) || math.Abs(n) > most*1e6 || unit != "microsecond" && math.Abs(n) > most {
+		return t, false
+	}
+	out := add(t, n, unit)
+	return out, out.Year() >= 0 && out.Year() <= 9999
+}
+
+func add(t time.Time, n float64, unit string) time.Time {
 	whole := int(math.Round(n))
 	switch unit {
 	case "year":
@@ -42,13 +51,19 @@ func addUnits(t time.Time, n float64, unit string) time.Time {
 	case "day":
 		return t.AddDate(0, 0, whole)
 	case "hour":
-		return t.Add(time.Duration(whole) * time.Hour)
+		return addSeconds(t, 3600*whole, 0)
 	case "minute":
-		return t.Add(time.Duration(whole) * time.Minute)
+		return addSeconds(t, 60*whole, 0)
 	case "microsecond":
-		return t.Add(time.Duration(whole) * time.Microsecond)
+		return addSeconds(t, 0, whole)
 	}
-	return t.Add(time.Duration(n * float64(time.Second))).Round(time.Microsecond)
+	seconds, fraction := math.Modf(n)
+	return addSeconds(t, int(seconds), int(math.Round(fraction*1e6)))
+}
+
+// addSeconds goes further than a time.Duration can.
+func addSeconds(t time.Time, seconds, micros int) time.Time {
+	return time.UnixMicro(t.UnixMicro() + int64(seconds)*1e6 + int64(micros)).UTC()
 }
 
 // addMonths stays in the month it comes to: a month after January 31 is the last day of February.
@@ -62,13 +77,21 @@ func addMonths(t time.Time, n int) time.Time {
 
 // adding makes DATE_ADD, or DATE_SUB. With whole days, a date stays a date, and a text that is one, too.
 func adding(sign float64, days bool) []*sqlengine.Function {
-	add := func(a []any) any { return addUnits(a[0].(time.Time), sign*a[1].(float64), a[2].(string)) }
+	add := func(a []any) any {
+		if out, ok := addUnits(a[0].(time.Time), sign*a[1].(float64), a[2].(string)); ok {
+			return out
+		}
+		return nil
+	}
 	list := pure(tText, func(a []any) any {
 		t, ok := toTime(a[0])
 		if !ok {
 			return nil
 		}
-		out := addUnits(t, sign*a[1].(float64), a[2].(string))
+		out, ok := addUnits(t, sign*a[1].(float64), a[2].(string))
+		if !ok {
+			return nil
+		}
 		digits := 0
 		if out.Nanosecond() != 0 {
 			digits = 6
@@ -152,8 +175,14 @@ var timeFunctions = map[string][]*sqlengine.Function{
 			d, _ := sqlengine.ParseDecimal(strconv.FormatInt(t.UnixMicro(), 10) + "e-6")
 			return d
 		}, tTime)...),
-	"from_unixtime": pure(tTime, func(a []any) any { return time.UnixMicro(int64(math.Round(a[0].(float64) * 1e6))).UTC() }, tFloat),
-	"year":          part(time.Time.Year), "month": part(func(t time.Time) int { return int(t.Month()) }), "day": part(time.Time.Day),
+	"from_unixtime": pure(tTime, func(a []any) any {
+		const last = 32536771199 // seconds, the end of what MySQL takes
+		if n := a[0].(float64); n >= 0 && n <= last {
+			return time.UnixMicro(int64(math.Round(n * 1e6))).UTC()
+		}
+		return nil
+	}, tFloat),
+	"year": part(time.Time.Year), "month": part(func(t time.Time) int { return int(t.Month()) }), "day": part(time.Time.Day),
 	"hour": part(time.Time.Hour), "minute": part(time.Time.Minute), "second": part(time.Time.Second),
 	"microsecond": part(func(t time.Time) int { return t.Nanosecond() / 1000 }),
 	"quarter":     part(func(t time.Time) int { return int(t.Month()+2) / 3 }),

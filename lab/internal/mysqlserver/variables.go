@@ -187,7 +187,7 @@ func (l lookup) System(scope, name string) (sql.Expr, error) {
 
 // parse parses what the client sent, in the way the session's variables say.
 func (s *session) parse(source string) ([]syntax.Statement, error) {
-	options := syntax.Options{Database: s.database, MariaDB: s.server.mariadb(), Version: s.server.versionNumber(), Variables: lookup{s}}
+	options := syntax.Options{Database: s.database, Tables: s.server.config.Database, MariaDB: s.server.mariadb(), Version: s.server.versionNumber(), Variables: lookup{s}}
 	for _, mode := range strings.Split(s.setting("sql_mode"), ",") {
 		switch mode {
 		case "ANSI":

@@ -237,13 +237,20 @@ func (l *lexer) stringBody(b *strings.Builder, quote byte) bool {
 		case c == '\\' && !l.options.NoBackslashEscapes && l.pos+1 < len(l.source):
 			b.WriteString(Unescape(l.source[l.pos+1]))
 			l.pos += 2
-		default:
-			b.WriteByte(c)
-			l.pos++
+		default: // up to the next character that may mean something
+			n := strings.IndexAny(l.source[l.pos+1:], quotes) + 1
+			if n == 0 {
+				return false
+			}
+			b.WriteString(l.source[l.pos : l.pos+n])
+			l.pos += n
 		}
 	}
 	return false
 }
+
+// quotes are the characters that mean something in some string.
+const quotes = "'\"\\"
 
 // Unescape is what a backslash and c stand for. \% and \_ keep their backslash, as they are for LIKE.
 func Unescape(c byte) string {

@@ -17,7 +17,8 @@ import (
 
 // Options say how a session's SQL is read.
 type Options struct {
-	Database           string // the database whose name before a table may be left out; empty: any
+	Database           string // the one in use, which names without a database are in
+	Tables             string // the one that tables are in, and that their names come without; empty: names of databases mean nothing
 	AnsiQuotes         bool   // sql_mode ANSI_QUOTES: "a" is an identifier
 	PipesAsConcat      bool   // sql_mode PIPES_AS_CONCAT: || is not OR
 	NoBackslashEscapes bool   // sql_mode NO_BACKSLASH_ESCAPES
@@ -254,16 +255,18 @@ var systemSchemas = map[string]bool{"information_schema": true, "mysql": true, "
 // IsSystemSchema reports whether every server has a database.
 func IsSystemSchema(name string) bool { return systemSchemas[strings.ToLower(name)] }
 
-// table takes the name of a table. That of the session's database is left out.
+// table takes the name of a table.
 func (p *parser) table() sql.Name {
 	n := sql.Name{Name: p.name()}
 	if p.op(".") {
 		n = sql.Name{Schema: n.Name, Name: p.label()}
+	} else if IsSystemSchema(p.options.Database) {
+		n.Schema = p.options.Database
 	}
 	switch {
 	case IsSystemSchema(n.Schema):
 		return sql.Name{Schema: strings.ToLower(n.Schema), Name: strings.ToLower(n.Name)}
-	case p.options.Database == "" || n.Schema == p.options.Database:
+	case p.options.Tables == "" || n.Schema == p.options.Tables:
 		n.Schema = ""
 	}
 	return n

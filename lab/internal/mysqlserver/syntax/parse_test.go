@@ -27,7 +27,7 @@ func (variables) System(scope, name string) (sql.Expr, error) {
 
 func parseOne(t *testing.T, source string) Statement {
 	t.Helper()
-	statements, err := Parse(source, Options{Database: "shop", Variables: variables{}})
+	statements, err := Parse(source, Options{Database: "shop", Tables: "shop", Variables: variables{}})
 	if err != nil || len(statements) != 1 {
 		t.Fatalf("Parse(%q) gave %d statements and error %v, want one and none", source, len(statements), err)
 	}
