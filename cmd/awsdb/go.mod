@@ -8,9 +8,11 @@ require (
 	github.com/awsdb/awsdb/core v0.1.0
 	github.com/awsdb/awsdb/failover v0.1.0
 	github.com/awsdb/awsdb/lab v0.1.0
+	github.com/awsdb/awsdb/mysqldriver v0.1.0
 	github.com/awsdb/awsdb/pgdriver v0.1.0
 	github.com/charmbracelet/x/ansi v0.11.8
 	github.com/charmbracelet/x/term v0.2.2
+	github.com/go-sql-driver/mysql v1.10.1
 	github.com/google/go-cmp v0.7.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/spf13/cobra v1.10.2
@@ -18,6 +20,7 @@ require (
 )
 
 require (
+	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
 	github.com/charmbracelet/colorprofile v0.4.3 // indirect
 	github.com/charmbracelet/ultraviolet v0.0.0-20260811164956-006e29f97886 // indirect

@@ -33,12 +33,12 @@ func TestCommandLine(t *testing.T) {
 		{nil, exitOK, []string{"Usage:", "demo"}, nil},
 		{[]string{"--help"}, exitOK, []string{"Usage:"}, nil},
 		{[]string{"--version"}, exitOK, []string{"awsdb version "}, nil},
-		{[]string{"demo", "--help"}, exitOK, []string{"--engine", "postgresql", "--instances", "--failovers", "--seed", "--json", "2 to 15", "1 to 50"}, nil},
+		{[]string{"demo", "--help"}, exitOK, []string{"--engine", "postgresql or mysql", "--instances", "--failovers", "--seed", "--json", "2 to 15", "1 to 50"}, nil},
 		{[]string{"dmo"}, exitUsage, nil, []string{`unknown command "dmo"`, "see awsdb --help"}},
 		{[]string{"demo", "now"}, exitUsage, nil, []string{`"now"`, "see awsdb demo --help"}},
 		{[]string{"demo", "--fast"}, exitUsage, nil, []string{"--fast", "see awsdb demo --help"}},
 		{[]string{"demo", "--instances", "x"}, exitUsage, nil, []string{"--instances"}},
-		{[]string{"demo", "--engine", "Oracle"}, exitUsage, nil, []string{`engine "Oracle": write postgresql`}},
+		{[]string{"demo", "--engine", "Oracle"}, exitUsage, nil, []string{`engine "Oracle": write postgresql or mysql`}},
 		{[]string{"demo", "--seed", "-1"}, exitUsage, nil, []string{"--seed"}},
 		{[]string{"demo", "--instances", "1", "--failovers", "51"}, exitUsage, nil, []string{"1 instances: write 2 to 15", "51 failovers: write 1 to 50"}},
 	}
@@ -69,9 +69,15 @@ func contains(t *testing.T, what, text string, parts []string) {
 // Stopped after a while, as by ctrl-c; wherever that finds the demo, there is one
 // document and the exit code is that of the checks.
 func TestDemoJSON(t *testing.T) {
+	for _, engine := range []demo.Engine{demo.PostgreSQL, demo.MySQL} {
+		t.Run(string(engine), func(t *testing.T) { testDemoJSON(t, engine) })
+	}
+}
+
+func testDemoJSON(t *testing.T, engine demo.Engine) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	code, out, problems := execute(ctx, "demo", "--json", "--seed", "3", "--instances", "2")
+	code, out, problems := execute(ctx, "demo", "--engine", string(engine), "--json", "--seed", "3", "--instances", "2")
 	if code != exitOK || problems != "" {
 		t.Fatalf("exit code %d, %s", code, problems)
 	}
@@ -85,7 +91,7 @@ func TestDemoJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("not one JSON document: %v", err)
 	}
-	if !report.OK || !report.Interrupted || report.Engine != demo.PostgreSQL || report.Seed != 3 || report.Instances != 2 || len(report.Checks) != 5 {
+	if !report.OK || !report.Interrupted || report.Engine != engine || report.Seed != 3 || report.Instances != 2 || len(report.Checks) != 5 {
 		t.Errorf("report %+v", report)
 	}
 }

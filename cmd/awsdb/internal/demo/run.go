@@ -18,6 +18,7 @@ import (
 // Demo is one run. Snapshot and Events may be called at any time.
 type Demo struct {
 	options Options
+	engine  engine
 	plan    []step
 	journal journal
 	tally   tally
@@ -41,7 +42,7 @@ func New(o Options) (*Demo, error) {
 	for o.Seed == 0 {
 		o.Seed = rand.Uint64N(1_000_000) // short, so that it can be typed
 	}
-	return &Demo{options: o, plan: plan(o)}, nil
+	return &Demo{options: o, engine: engines[o.Engine], plan: plan(o)}, nil
 }
 
 // Run does everything and returns when all is closed again. When ctx ends early
@@ -73,12 +74,12 @@ func (d *Demo) Run(ctx context.Context) (Report, error) {
 // open starts the cluster and makes a pool for it.
 func (d *Demo) open() error {
 	cluster, err := lab.Start(lab.Options{
-		Flavor: d.options.Engine.flavor(), Instances: d.options.Instances, Latency: d.options.Schedule.Latency,
+		Flavor: d.engine.flavor, Instances: d.options.Instances, Latency: d.options.Schedule.Latency,
 	})
 	if err != nil {
 		return fmt.Errorf("start the cluster: %w", err)
 	}
-	connector, err := d.options.Engine.connector(cluster, slog.New(poolLog{&d.journal}))
+	connector, err := d.engine.connector(cluster, slog.New(poolLog{&d.journal}))
 	if err != nil {
 		cluster.Close()
 		return fmt.Errorf("make the connector: %w", err)
@@ -95,14 +96,14 @@ func (d *Demo) open() error {
 }
 
 func (d *Demo) prepare(ctx context.Context) error {
-	d.journal.log(FromCluster, fmt.Sprintf("%d %v instances are up, %s is the writer", d.options.Instances, d.options.Engine, d.cluster.Writer().ID()))
+	d.journal.log(FromCluster, fmt.Sprintf("%d %s instances are up, %s is the writer", d.options.Instances, d.engine.name, d.cluster.Writer().ID()))
 	for _, statement := range []string{createPayments, createAccounts} {
 		if _, err := d.db.ExecContext(ctx, statement); err != nil {
 			return err
 		}
 	}
 	for id := range accounts {
-		if _, err := d.db.ExecContext(ctx, d.options.Engine.statements().insertAccount, id+1, fmt.Sprintf("owner %d", id+1)); err != nil {
+		if _, err := d.db.ExecContext(ctx, d.engine.insertAccount, id+1, fmt.Sprintf("owner %d", id+1)); err != nil {
 			return err
 		}
 	}
@@ -118,7 +119,7 @@ func (d *Demo) play(ctx context.Context) ledger {
 	observers.Go(func() { d.rates.sample(background, &d.tally) })
 
 	load := &workload{
-		db: d.db, statements: d.options.Engine.statements(), schedule: d.options.Schedule, journal: &d.journal, tally: &d.tally,
+		db: d.db, statements: d.engine.statements, schedule: d.options.Schedule, journal: &d.journal, tally: &d.tally,
 	}
 	load.start(ctx)
 	d.journal.log(FromDemo, fmt.Sprintf("%d writers and %d readers begin to use one *sql.DB", d.options.Schedule.Writers, d.options.Schedule.Readers))
@@ -210,7 +211,7 @@ func (d *Demo) finish(book ledger, interrupted bool) (Report, error) {
 	for _, i := range d.cluster.Instances() {
 		received = append(received, i.Statements()...)
 	}
-	found := verify(book, d.cluster.Rows("payments"), received, d.options.Engine.statements().insertPayment)
+	found := verify(book, d.cluster.Rows("payments"), received, d.engine.insertPayment)
 	d.journal.log(FromDemo, "the pool is closed, the data are checked")
 	failovers, events := d.journal.results()
 	r := Report{

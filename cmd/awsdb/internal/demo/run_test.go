@@ -43,8 +43,18 @@ func mustRun(ctx context.Context, t *testing.T, o Options) (*Demo, Report) {
 	return d, report
 }
 
-func TestRun(t *testing.T) {
-	d, report := mustRun(t.Context(), t, Options{Instances: 3, Failovers: 3, Seed: 7, Schedule: quick()})
+// each runs a test for every engine.
+func each(t *testing.T, test func(t *testing.T, e Engine)) {
+	t.Helper()
+	for e := range engines {
+		t.Run(string(e), func(t *testing.T) { test(t, e) })
+	}
+}
+
+func TestRun(t *testing.T) { each(t, testRun) }
+
+func testRun(t *testing.T, e Engine) {
+	d, report := mustRun(t.Context(), t, Options{Engine: e, Instances: 3, Failovers: 3, Seed: 7, Schedule: quick()})
 	if !report.OK {
 		t.Errorf("checks: %+v", report.Checks)
 	}
@@ -82,7 +92,9 @@ func TestRun(t *testing.T) {
 }
 
 // A verdict that cannot fail is worth nothing: the data are spoiled on purpose.
-func TestSpoiledData(t *testing.T) {
+func TestSpoiledData(t *testing.T) { each(t, testSpoiledData) }
+
+func testSpoiledData(t *testing.T, e Engine) {
 	tests := []struct {
 		name   string
 		spoil  string
@@ -95,13 +107,13 @@ func TestSpoiledData(t *testing.T) {
 			[]string{"no write is stored twice"},
 		},
 		{
-			"delivered twice", PostgreSQL.statements().insertPayment, []any{"w1-000001", "w1-000001/1", 1},
+			"delivered twice", engines[e].insertPayment, []any{"w1-000001", "w1-000001/1", 1},
 			[]string{"no write is stored twice", deliveredOnce},
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			o := Options{Instances: 2, Failovers: 1, Seed: 1, Schedule: quick()}
+			o := Options{Engine: e, Instances: 2, Failovers: 1, Seed: 1, Schedule: quick()}
 			o.beforeCheck = func(d *Demo) error {
 				_, err := d.db.ExecContext(t.Context(), test.spoil, test.args...)
 				return err
@@ -120,9 +132,11 @@ func TestSpoiledData(t *testing.T) {
 	}
 }
 
-func TestLeftOpen(t *testing.T) {
+func TestLeftOpen(t *testing.T) { each(t, testLeftOpen) }
+
+func testLeftOpen(t *testing.T, e Engine) {
 	held := make(chan error, 1)
-	o := Options{Instances: 2, Failovers: 1, Seed: 1, Schedule: quick()}
+	o := Options{Engine: e, Instances: 2, Failovers: 1, Seed: 1, Schedule: quick()}
 	o.beforeCheck = func(d *Demo) error {
 		conn, err := d.db.Conn(t.Context()) // never returned
 		if err == nil {
@@ -137,12 +151,14 @@ func TestLeftOpen(t *testing.T) {
 }
 
 // Stopping early ends in order, whatever is going on.
-func TestInterrupt(t *testing.T) {
+func TestInterrupt(t *testing.T) { each(t, testInterrupt) }
+
+func testInterrupt(t *testing.T, e Engine) {
 	for _, moment := range []string{"begin to use", "crashes", "is promoted", "is back", "vanishes"} {
 		t.Run(moment, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			d, err := New(Options{Instances: 3, Failovers: 50, Seed: 2, Schedule: quick()})
+			d, err := New(Options{Engine: e, Instances: 3, Failovers: 50, Seed: 2, Schedule: quick()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -208,7 +224,7 @@ func TestValidate(t *testing.T) {
 		{Options{Instances: 1, Failovers: 1}, []string{"1 instances: write 2 to 15"}},
 		{Options{Instances: 16, Failovers: 51}, []string{"16 instances", "51 failovers: write 1 to 50"}},
 		{Options{Instances: 3, Failovers: -1}, []string{"-1 failovers"}},
-		{Options{Engine: "mssql", Instances: 3, Failovers: 0}, []string{`engine "mssql": write postgresql`, "0 failovers"}},
+		{Options{Engine: "mssql", Instances: 3, Failovers: 0}, []string{`engine "mssql": write postgresql or mysql`, "0 failovers"}},
 	}
 	for _, test := range tests {
 		_, err := New(test.options)

@@ -63,8 +63,10 @@ func classOf(err error) string {
 			return class.name
 		}
 	}
-	if said := serverError(err); said != "" {
-		return said
+	for _, e := range engines {
+		if said := e.serverError(err); said != "" {
+			return said
+		}
 	}
 	if errors.As(err, new(*core.Error)) {
 		return "connection lost"

@@ -118,6 +118,10 @@ func checkClosed(cluster *lab.Cluster) Check {
 // libraryGoroutines are the stacks of all goroutines that run the library's or
 // the driver's code, or were started by it. The lab's servers are none of them.
 func libraryGoroutines() []string {
+	packages := []string{"awsdb/awsdb/core.", "awsdb/awsdb/failover.", "database/sql."}
+	for _, e := range engines {
+		packages = append(packages, e.packages...)
+	}
 	buffer := make([]byte, 1<<20)
 	for {
 		n := runtime.Stack(buffer, true)
@@ -128,11 +132,6 @@ func libraryGoroutines() []string {
 		buffer = make([]byte, 2*len(buffer))
 	}
 	return slices.DeleteFunc(strings.Split(string(buffer), "\n\n"), func(stack string) bool {
-		for _, pkg := range driverPackages() {
-			if strings.Contains(stack, pkg) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(packages, func(name string) bool { return strings.Contains(stack, name) })
 	})
 }
