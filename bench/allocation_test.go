@@ -16,6 +16,7 @@ func TestNoExtraAllocations(t *testing.T) {
 		"fake":          newFakeContest(fakeDriver{}),
 		"skipping fake": newFakeContest(fakeDriver{skips: true}),
 		"PostgreSQL":    startSimulation(t, database.PostgreSQL),
+		"MySQL":         startSimulation(t, database.MySQL),
 	}
 	for name, c := range contests {
 		t.Run(name, func(t *testing.T) {

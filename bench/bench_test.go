@@ -37,6 +37,8 @@ func BenchmarkFakeSkipping(b *testing.B) {
 
 func BenchmarkLoopbackPostgreSQL(b *testing.B) { benchmark(b, startPostgreSQL(b)) }
 
+func BenchmarkLoopbackMySQL(b *testing.B) { benchmark(b, startMariaDB(b)) }
+
 func benchmark(b *testing.B, c contest) {
 	benchmarkOperations(b, c, "")
 	benchmarkParallel(b, c.contestants)

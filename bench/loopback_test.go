@@ -15,12 +15,7 @@ import (
 // one instance. Connections go to it directly, not through the lab's proxy.
 func startPostgreSQL(b *testing.B) contest {
 	b.Helper()
-	cluster, err := lab.StartReal(ctx, lab.Options{Instances: 1, Settings: map[string]string{"max_connections": "200"}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(cluster.Close)
-	route := database.To(cluster)
+	route := startReal(b, database.PostgreSQL)
 	proxied, err := database.PostgreSQL.Bare(route)
 	if err != nil {
 		b.Fatal(err)
@@ -35,6 +30,27 @@ func startPostgreSQL(b *testing.B) contest {
 		return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(host, port))
 	}
 	return newContest(database.PostgreSQL, route)
+}
+
+// startMariaDB starts a real MariaDB that looks like an Aurora cluster of one
+// instance. Connections go through the lab's proxy, which is what makes it look
+// like that, those of both contestants; it runs in this process, so that what it
+// computes and allocates is counted, for both.
+func startMariaDB(b *testing.B) contest {
+	b.Helper()
+	return newContest(database.MySQL, startReal(b, database.MySQL))
+}
+
+func startReal(b *testing.B, d database.Database) database.Route {
+	b.Helper()
+	cluster, err := lab.StartReal(ctx, lab.Options{
+		Flavor: d.Flavor, Instances: 1, Settings: map[string]string{"max_connections": "200"},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(cluster.Close)
+	return database.To(cluster)
 }
 
 // startSimulation starts a simulated cluster.

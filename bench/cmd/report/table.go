@@ -70,7 +70,7 @@ func (r *result) calls() int {
 	switch {
 	case r.operation == "begin-commit":
 		return 2
-	case r.group == "FakeSkipping" && strings.HasSuffix(r.operation, "-argument"):
+	case (r.group == "FakeSkipping" || r.group == "LoopbackMySQL") && strings.HasSuffix(r.operation, "-argument"):
 		return 3 // prepare, execute, close
 	}
 	return 1

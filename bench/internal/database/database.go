@@ -64,7 +64,7 @@ func (d Database) AWSDB(r Route, log *slog.Logger) (driver.Connector, error) {
 	return d.awsdb(r, []core.Plugin{plugin}, log)
 }
 
-var all = []Database{PostgreSQL}
+var all = []Database{PostgreSQL, MySQL}
 
 // ByName finds the Database with the given Name.
 func ByName(name string) (Database, error) {
