@@ -76,6 +76,18 @@ func TestFates(t *testing.T) {
 	}
 }
 
+// TestStates: an error has the SQLSTATE it is given, or the one of its number.
+func TestStates(t *testing.T) {
+	for want, failure := range map[string]*Error{"40001": {Number: 1213}, "08004": {Number: 1040}, "HY000": {Number: 1290}, "XA000": {Number: 1213, State: "XA000"}} {
+		s := &scheme{what: map[string]fate.Fate{"SELECT 1": fate.Fail(failure)}}
+		_, err := trusting(t, Config{Statement: s.decide}).connect(t, "").ExecContext(context.Background(), "SELECT 1")
+		var got *mysql.MySQLError
+		if !errors.As(err, &got) || string(got.SQLState[:]) != want {
+			t.Errorf("%v: got %v, want SQLSTATE %s", failure, err, want)
+		}
+	}
+}
+
 // TestStatements: what the hook is told.
 func TestStatements(t *testing.T) {
 	s := &scheme{}
