@@ -21,11 +21,11 @@ var _ driver.DriverContext = Driver{}
 // mistake in it is reported in one error matching core.ErrConfig. Nothing is
 // opened.
 func (Driver) OpenConnector(dsn string) (driver.Connector, error) {
-	cfg, ignored, err := parseDSN(dsn)
+	cfg, err := ParseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
-	return newConnector(cfg, options{ignored: ignored})
+	return newConnector(cfg, options{})
 }
 
 // Open implements driver.Driver for code that does not know driver.Connector.

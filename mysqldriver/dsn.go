@@ -22,20 +22,22 @@ const (
 // defaultPort is MySQL's.
 const defaultPort = "3306"
 
-// parseDSN lets go-sql-driver parse the connection string. What the driver does
-// not know is left in Params, awsdb's keys among it. ignored are keys of a URL that
-// mean nothing in Go.
-func parseDSN(dsn string) (cfg *mysql.Config, ignored []string, err error) {
+// ParseDSN makes a configuration for NewConnector, and for nothing else, of everything
+// that sql.Open takes with "awsmysql": go-sql-driver's own DSNs, which its parser reads,
+// and URLs. What the driver does not know is left in Params, awsdb's keys among it. The
+// error matches core.ErrConfig and holds no part of the password.
+func ParseDSN(dsn string) (*mysql.Config, error) {
 	if rest, ok := cutScheme(dsn, pythonScheme); ok {
 		return parseURL(rest, true)
 	}
 	if rest, ok := cutScheme(dsn, urlScheme); ok {
 		return parseURL(rest, false)
 	}
-	if cfg, err = mysql.ParseDSN(dsn); err != nil {
-		return nil, nil, explain(dsn, err)
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, explain(dsn, err)
 	}
-	return cfg, nil, nil
+	return cfg, nil
 }
 
 // explain says what is wrong with a DSN that the driver's parser has refused. The
@@ -86,10 +88,10 @@ func cutScheme(dsn, scheme string) (rest string, ok bool) {
 // and parameters go through the driver's parser; user and password do not, so that
 // they may hold any character. net/url quotes what it does not understand in its
 // errors, which may be a part of the password.
-func parseURL(rest string, python bool) (*mysql.Config, []string, error) {
+func parseURL(rest string, python bool) (*mysql.Config, error) {
 	u, err := url.Parse(urlScheme + rest)
 	if err != nil || u.Fragment != "" || (u.User == nil && strings.Contains(u.EscapedPath()+u.RawQuery, "@")) {
-		return nil, nil, fmt.Errorf("%w: the DSN is not a URL: write mysql://user:password@host:3306/database?key=value, "+
+		return nil, fmt.Errorf("%w: the DSN is not a URL: write mysql://user:password@host:3306/database?key=value, "+
 			"with special characters of user and password percent-encoded", core.ErrConfig)
 	}
 	// The driver's parser looks for the last slash, splits at the first question
@@ -101,18 +103,17 @@ func parseURL(rest string, python bool) (*mysql.Config, []string, error) {
 	}
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
-		return nil, nil, explain(dsn, err)
+		return nil, explain(dsn, err)
 	}
 	cfg.User = u.User.Username()
 	cfg.Passwd, _ = u.User.Password()
-	ignored, err := translate(cfg)
-	if err != nil {
-		return nil, nil, err
+	if err := translate(cfg); err != nil {
+		return nil, err
 	}
 	if python && cfg.TLSConfig == "" && !hasTLSKeys(cfg.Params) {
 		cfg.TLSConfig = "preferred"
 	}
-	return cfg, ignored, nil
+	return cfg, nil
 }
 
 // address is where the configuration leads: "host:port", or the path of a Unix

@@ -41,10 +41,11 @@ var sameConfig = cmp.Options{
 // opened is what OpenConnector makes of a DSN: the configuration of its
 // connections is the engine's base.
 func opened(dsn string) (*engine, core.Settings, error) {
-	cfg, _, err := parseDSN(dsn)
+	cfg, err := ParseDSN(dsn)
 	if err != nil {
 		return nil, core.Settings{}, err
 	}
+	takeIgnored(cfg.Params)
 	settings, problems := core.TakeSettings(cfg.Params)
 	tlsProblem := takeTLS(cfg)
 	e, err := newEngine(cfg, settings, options{log: slog.New(slog.DiscardHandler)})

@@ -22,7 +22,6 @@ type options struct {
 	dial      core.DialFunc
 	resolver  Resolver
 	onConnect func(context.Context, driver.Conn) error
-	ignored   []string // keys of a URL that mean nothing here
 }
 
 // Resolver looks host names up; *net.Resolver is one. If it also has
@@ -61,11 +60,11 @@ func WithOnConnect(hook func(ctx context.Context, conn driver.Conn) error) Optio
 	return func(o *options) { o.onConnect = hook }
 }
 
-// NewConnector returns a Connector, for sql.OpenDB, that connects as cfg says;
-// awsdb's parameters among its Params are recognised as in a DSN. cfg is copied.
-// A function given to mysql.BeforeConnect runs for each connection, monitoring
-// connections included. All mistakes are reported in one error matching
-// core.ErrConfig.
+// NewConnector returns a Connector, for sql.OpenDB, that connects as cfg says. cfg
+// comes from ParseDSN, mysql.ParseDSN or mysql.NewConfig; awsdb's parameters among
+// its Params are recognised as in a DSN. It is copied. A function given to
+// mysql.BeforeConnect runs for each connection, monitoring connections included. All
+// mistakes are reported in one error matching core.ErrConfig.
 func NewConnector(cfg *mysql.Config, opts ...Option) (driver.Connector, error) {
 	var o options
 	for _, opt := range opts {
@@ -90,8 +89,8 @@ func newConnector(cfg *mysql.Config, o options) (driver.Connector, error) {
 	if o.log == nil {
 		o.log = slog.New(slog.DiscardHandler)
 	}
-	if len(o.ignored) > 0 {
-		o.log.Debug("parameters have no effect in Go", "parameters", o.ignored)
+	if ignored := takeIgnored(params); len(ignored) > 0 {
+		o.log.Debug("parameters have no effect in Go", "parameters", ignored)
 	}
 	e, err := newEngine(cfg, settings, o)
 	k, err := core.NewConnector(core.Config{

@@ -59,12 +59,27 @@ func unsupported(instead string) func(*mysql.Config, string) error {
 	return func(*mysql.Config, string) error { return errors.New("not supported: " + instead) }
 }
 
+// ignoredPrefix marks what of a URL means nothing in Go, for NewConnector to mention
+// it. No system variable's name begins with it.
+const ignoredPrefix = "python."
+
+// takeIgnored takes what is marked out of params.
+func takeIgnored(params map[string]string) (ignored []string) {
+	for _, key := range slices.Sorted(maps.Keys(params)) {
+		if name, ok := strings.CutPrefix(key, ignoredPrefix); ok {
+			ignored = append(ignored, name)
+			delete(params, key)
+		}
+	}
+	return ignored
+}
+
 // translate takes Python's arguments out of Params.
-func translate(cfg *mysql.Config) (ignored []string, err error) {
+func translate(cfg *mysql.Config) error {
 	var problems []error
 	for _, key := range slices.Sorted(maps.Keys(cfg.Params)) {
 		if pythonOnly[key] {
-			ignored = append(ignored, key)
+			cfg.Params[ignoredPrefix+key] = cfg.Params[key]
 			delete(cfg.Params, key)
 			continue
 		}
@@ -78,7 +93,7 @@ func translate(cfg *mysql.Config) (ignored []string, err error) {
 			problems = append(problems, fmt.Errorf("%w: %s=%q: %w", core.ErrConfig, key, value, err))
 		}
 	}
-	return ignored, errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
 func seconds(d *time.Duration, value string) error {

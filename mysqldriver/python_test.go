@@ -113,11 +113,11 @@ func TestPythonArgumentErrors(t *testing.T) {
 func TestPythonArgumentsAreLogged(t *testing.T) {
 	var text bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	cfg, ignored, err := parseDSN(pythonScheme + "app@db.example/x?use_pure=True&pool_size=5&connect_timeout=3")
+	cfg, err := ParseDSN(pythonScheme + "app@db.example/x?use_pure=True&pool_size=5&connect_timeout=3")
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := newConnector(cfg, options{log: log, ignored: ignored})
+	k, err := NewConnector(cfg, WithLogger(log))
 	if err != nil {
 		t.Fatal(err)
 	}

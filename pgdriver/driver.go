@@ -23,7 +23,7 @@ var _ driver.DriverContext = Driver{}
 // once, and every mistake in it is reported in one error matching
 // core.ErrConfig. Nothing is opened.
 func (Driver) OpenConnector(dsn string) (driver.Connector, error) {
-	cfg, err := parseDSN(dsn)
+	cfg, err := ParseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}

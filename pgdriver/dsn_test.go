@@ -213,7 +213,7 @@ func FuzzDSNIsParsedAsByPgx(f *testing.F) {
 
 // parseAll is what OpenConnector does with a connection string.
 func parseAll(dsn string) (*pgx.ConnConfig, core.Settings, error) {
-	cfg, err := parseDSN(dsn)
+	cfg, err := ParseDSN(dsn)
 	if err != nil {
 		return nil, core.Settings{}, err
 	}

@@ -64,9 +64,9 @@ func WithOnConnect(hook func(context.Context, *pgx.Conn) error) Option {
 }
 
 // NewConnector returns a Connector, for sql.OpenDB, that connects as cfg says.
-// cfg must come from pgx.ParseConfig; awsdb's parameters among its RuntimeParams
-// are recognised as in a connection string. cfg is copied. All mistakes are
-// reported in one error matching core.ErrConfig.
+// cfg must come from ParseDSN or pgx.ParseConfig; awsdb's parameters among its
+// RuntimeParams are recognised as in a connection string. cfg is copied. All mistakes
+// are reported in one error matching core.ErrConfig.
 func NewConnector(cfg *pgx.ConnConfig, opts ...Option) (driver.Connector, error) {
 	var o options
 	for _, opt := range opts {
