@@ -6,7 +6,9 @@ require (
 	github.com/awsdb/awsdb/core v0.1.0
 	github.com/awsdb/awsdb/failover v0.1.0
 	github.com/awsdb/awsdb/lab v0.1.0
+	github.com/awsdb/awsdb/mysqldriver v0.1.0
 	github.com/awsdb/awsdb/pgdriver v0.1.0
+	github.com/go-sql-driver/mysql v1.10.1
 	github.com/google/go-cmp v0.7.0
 	github.com/jackc/pgx/v5 v5.12.0
 	go.uber.org/goleak v1.3.0

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,7 +30,19 @@ const (
 	beforeRun  cut = "sent, not run"     // the server has it, and the connection breaks
 	afterRun   cut = "run, no reply"     // the server has run it, and the connection breaks
 	midRows    cut = "reply in mid-rows" // a part of the result arrives
+
+	// The same where the driver first prepares what has arguments, which is the
+	// request that the two cuts of sending are then about.
+	prepareUnanswered cut = "preparation sent, no reply"
+	preparedUnsent    cut = "prepared, before send"
+	preparedMidSend   cut = "prepared, mid-send"
 )
+
+var cuts = []cut{beforeSend, midSend, beforeRun, afterRun, midRows, prepareUnanswered, preparedUnsent, preparedMidSend}
+
+func (at cut) afterPreparation() bool {
+	return at == prepareUnanswered || at == preparedUnsent || at == preparedMidSend
+}
 
 // What the application may be told.
 const (
@@ -73,6 +86,7 @@ func told(err error) string {
 type call struct {
 	name string
 	kind kind // of the statement that is cut
+	args bool // it has arguments and no preparation of its own
 	run  func(ctx context.Context, db database, arm func()) error
 }
 
@@ -133,62 +147,62 @@ func prepared(ctx context.Context, db database, text string, f func(s *sql.Stmt)
 }
 
 var calls = []call{
-	{"exec", write, func(ctx context.Context, db database, arm func()) error {
+	{"exec", write, false, func(ctx context.Context, db database, arm func()) error {
 		arm()
 		_, err := db.ExecContext(ctx, insert)
 		return err
 	}},
-	{"exec with arguments", write, func(ctx context.Context, db database, arm func()) error {
+	{"exec with arguments", write, true, func(ctx context.Context, db database, arm func()) error {
 		arm()
 		_, err := db.ExecContext(ctx, db.insertArg, 7)
 		return err
 	}},
-	{"query", query, func(ctx context.Context, db database, arm func()) error {
+	{"query", query, false, func(ctx context.Context, db database, arm func()) error {
 		arm()
 		return drain(db.QueryContext(ctx, db.sql.Rows))
 	}},
-	{"query with arguments", query, func(ctx context.Context, db database, arm func()) error {
+	{"query with arguments", query, true, func(ctx context.Context, db database, arm func()) error {
 		arm()
 		return drain(db.QueryContext(ctx, db.sql.RowsOf, 5))
 	}},
-	{"prepared exec", write, func(ctx context.Context, db database, arm func()) error {
+	{"prepared exec", write, false, func(ctx context.Context, db database, arm func()) error {
 		return prepared(ctx, db, db.insertArg, func(s *sql.Stmt) error {
 			arm()
 			_, err := s.ExecContext(ctx, 7)
 			return err
 		})
 	}},
-	{"prepared query", query, func(ctx context.Context, db database, arm func()) error {
+	{"prepared query", query, false, func(ctx context.Context, db database, arm func()) error {
 		return prepared(ctx, db, db.sql.RowsOf, func(s *sql.Stmt) error {
 			arm()
 			return drain(s.QueryContext(ctx, 5))
 		})
 	}},
-	{"begin", beginTx, func(ctx context.Context, db database, arm func()) error {
+	{"begin", beginTx, false, func(ctx context.Context, db database, arm func()) error {
 		arm()
 		return inTx(ctx, db, func(*sql.Tx) error { return nil })
 	}},
-	{"exec in transaction", write, func(ctx context.Context, db database, arm func()) error {
+	{"exec in transaction", write, true, func(ctx context.Context, db database, arm func()) error {
 		return inTx(ctx, db, func(tx *sql.Tx) error {
 			arm()
 			_, err := tx.ExecContext(ctx, db.insertArg, 7)
 			return err
 		})
 	}},
-	{"query in transaction", query, func(ctx context.Context, db database, arm func()) error {
+	{"query in transaction", query, false, func(ctx context.Context, db database, arm func()) error {
 		return inTx(ctx, db, func(tx *sql.Tx) error {
 			arm()
 			return drain(tx.QueryContext(ctx, db.sql.Rows))
 		})
 	}},
-	{"error ignored, then commit", write, func(ctx context.Context, db database, arm func()) error {
+	{"error ignored, then commit", write, false, func(ctx context.Context, db database, arm func()) error {
 		return inTx(ctx, db, func(tx *sql.Tx) error {
 			arm()
 			_, _ = tx.ExecContext(ctx, insert) // a careless application
 			return nil
 		})
 	}},
-	{"commit", commitTx, func(ctx context.Context, db database, arm func()) error {
+	{"commit", commitTx, false, func(ctx context.Context, db database, arm func()) error {
 		return inTx(ctx, db, func(tx *sql.Tx) error {
 			if _, err := tx.ExecContext(ctx, insert); err != nil {
 				return err
@@ -197,7 +211,7 @@ var calls = []call{
 			return nil
 		})
 	}},
-	{"rollback", rollbackTx, func(ctx context.Context, db database, arm func()) error {
+	{"rollback", rollbackTx, false, func(ctx context.Context, db database, arm func()) error {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
@@ -216,12 +230,13 @@ type expectation struct {
 // expected is the contract, B32–B46 and B95–B99, in one table. Without the
 // failover plugin nothing is waited for, and the Kind is missing; what is known
 // about the statement is the same.
-func expected(c call, at cut, follows bool) expectation {
+func expected(c call, at cut, prepares, follows bool) expectation {
 	outside, inside, commit := unknown, txRolledBack, txUnknown
 	if !follows {
 		outside, inside, commit = plainUnknown, plainRolledBack, plainUnknown
 	}
-	received := map[cut]int{beforeSend: 0, midSend: 0, beforeRun: 1, afterRun: 1, midRows: 1}[at]
+	received := map[cut]int{beforeRun: 1, afterRun: 1, midRows: 1}[at]
+	unsent := at == beforeSend || at == preparedUnsent || at == prepareUnanswered || at == midSend && prepares
 	switch {
 	case c.kind == beginTx: // repeated unseen: it changes nothing
 		return expectation{received + 1, fine}
@@ -233,7 +248,7 @@ func expected(c call, at cut, follows bool) expectation {
 		return expectation{received, commit}
 	case strings.HasSuffix(c.name, "transaction") || strings.HasSuffix(c.name, "commit"):
 		return expectation{received, inside}
-	case at == beforeSend: // nothing has left: repeated unseen
+	case unsent: // not a byte of the statement has left, but for its preparation: repeated unseen
 		return expectation{1, fine}
 	}
 	return expectation{received, outside}
@@ -243,14 +258,17 @@ func expected(c call, at cut, follows bool) expectation {
 func TestDelivery(t *testing.T) {
 	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		for _, mode := range f.Params().Modes {
+			preparing := slices.Contains(f.Params().PreparingModes, mode)
 			for _, follows := range []bool{true, false} {
 				for _, c := range calls {
-					for _, at := range []cut{beforeSend, midSend, beforeRun, afterRun, midRows} {
-						if at == midRows && c.kind != query {
+					prepares := preparing && c.args
+					for _, at := range cuts {
+						if at == midRows && c.kind != query || at.afterPreparation() && !prepares {
 							continue
 						}
+						want := expected(c, at, prepares, follows)
 						t.Run(fmt.Sprintf("%s/failover=%t/%s/%s", mode, follows, c.name, at), func(t *testing.T) {
-							synctest.Test(t, func(t *testing.T) { deliver(t, f, mode, follows, c, at) })
+							synctest.Test(t, func(t *testing.T) { deliver(t, f, mode, follows, c, at, want) })
 						})
 					}
 				}
@@ -259,8 +277,8 @@ func TestDelivery(t *testing.T) {
 	})
 }
 
-func deliver(t *testing.T, f frontend.Frontend, mode string, follows bool, c call, at cut) {
-	cluster, err := lab.Start(lab.Options{Flavor: f.Flavors().Aurora, Network: lab.Memory, Latency: time.Millisecond})
+func deliver(t *testing.T, f frontend.Frontend, mode string, follows bool, c call, at cut, want expectation) {
+	cluster, err := lab.Start(lab.Options{Flavor: f.Flavors().Aurora, Network: lab.Memory, Latency: time.Millisecond, Auth: lab.Trust})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +299,7 @@ func deliver(t *testing.T, f frontend.Frontend, mode string, follows bool, c cal
 	}
 	err = c.run(ctx, db, func() { arm(cluster, knife, at, isIt) })
 	got := expectation{received(cluster, isIt), told(err)}
-	if want := expected(c, at, follows); got != want {
+	if got != want {
 		t.Errorf("received %d times, told %q; want %d times, %q; error: %v", got.received, got.told, want.received, want.told, err)
 	}
 	if _, err := db.ExecContext(ctx, "insert into t (id) values (8)"); err != nil {
@@ -327,10 +345,19 @@ func arm(cluster *lab.Cluster, k *knife, at cut, isIt func(lab.Statement) bool) 
 	fate := lab.Run()
 	switch at {
 	case beforeSend:
-		k.cutAfter(0)
+		k.cut(plan{})
 		return
 	case midSend:
-		k.cutAfter(9)
+		k.cut(plan{bytes: 9})
+		return
+	case prepareUnanswered:
+		k.cut(plan{requests: 1, answer: true})
+		return
+	case preparedUnsent:
+		k.cut(plan{requests: 1})
+		return
+	case preparedMidSend:
+		k.cut(plan{requests: 1, bytes: 9})
 		return
 	case beforeRun:
 		fate = lab.CutBefore()

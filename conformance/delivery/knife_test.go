@@ -10,10 +10,17 @@ import (
 // knife cuts what the client sends.
 type knife struct {
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	left atomic.Int64 // bytes that may still leave, plus one; 0: no limit
+	plan atomic.Pointer[plan] // for the connection that sends next
 }
 
-func (k *knife) cutAfter(n int64) { k.left.Store(n + 1) }
+// plan is where a connection is cut: after so many requests, of which each is one
+// Write, and so many bytes of the next; or before the answer to the last of them.
+type plan struct {
+	requests, bytes int
+	answer          bool
+}
+
+func (k *knife) cut(p plan) { k.plan.Store(&p) }
 
 func (k *knife) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := k.dial(ctx, network, addr)
@@ -26,27 +33,42 @@ func (k *knife) DialContext(ctx context.Context, network, addr string) (net.Conn
 type knifed struct {
 	net.Conn
 	knife *knife
+	plan  *plan
 	dead  bool
 }
 
 func (c *knifed) Write(p []byte) (int, error) {
-	limit := c.knife.left.Swap(0)
-	if limit == 0 && !c.dead {
+	if plan := c.knife.plan.Swap(nil); plan != nil {
+		c.plan = plan
+	}
+	switch {
+	case c.dead:
+		return 0, reset("write")
+	case c.plan == nil:
 		return c.Conn.Write(p)
+	case c.plan.requests > 0:
+		n, err := c.Conn.Write(p)
+		if c.plan.requests--; c.plan.requests == 0 && c.plan.answer {
+			c.end()
+		}
+		return n, err
 	}
-	n := 0
-	if !c.dead {
-		n, _ = c.Conn.Write(p[:min(int64(len(p)), limit-1)])
-		c.dead = true
-		_ = c.Conn.Close() // the other side sees the end
-	}
-	return n, &net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}
+	n, _ := c.Conn.Write(p[:min(len(p), c.plan.bytes)])
+	c.end()
+	return n, reset("write")
 }
+
+func (c *knifed) end() {
+	c.dead = true
+	_ = c.Conn.Close() // the other side sees the end
+}
+
+func reset(op string) error { return &net.OpError{Op: op, Net: "tcp", Err: syscall.ECONNRESET} }
 
 func (c *knifed) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil && c.dead {
-		err = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+		err = reset("read")
 	}
 	return n, err
 }

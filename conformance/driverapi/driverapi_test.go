@@ -103,7 +103,7 @@ func objects(t *testing.T, k driver.Connector) map[string]any {
 }
 
 // invented are the interfaces that awsdb has and the driver has not, by the front end's
-// name: what the pool needs to drop a condemned connection.
+// name: what the pool needs to drop a condemned connection. go-sql-driver has it itself.
 var invented = map[string]map[string]string{
 	"postgresql": {"Conn": "Validator"},
 }
@@ -147,6 +147,7 @@ func TestRowsMethods(t *testing.T) {
 // manyTypes is a query with columns of many types, by the front end's name.
 var manyTypes = map[string]string{
 	"postgresql": "select 1::int8 as a, 'x'::text as b, true as c, now() as d, 1.5::float8 as e",
+	"mysql":      "select 1 as a, 'x' as b, true as c, now(6) as d, 1.5e0 as e, cast(1.25 as decimal(10, 2)) as f, null as g, cast('x' as binary) as h",
 }
 
 // TestColumnTypes: what applications learn about columns is what the driver says.

@@ -22,10 +22,11 @@ import (
 // The front ends.
 var (
 	PostgreSQL Frontend = postgresql{}
+	MySQL      Frontend = mySQL{}
 )
 
 // All are the front ends that the suite runs for.
-func All() []Frontend { return []Frontend{PostgreSQL} }
+func All() []Frontend { return []Frontend{PostgreSQL, MySQL} }
 
 // Named is the front end of that name.
 func Named(name string) (Frontend, error) {
@@ -79,7 +80,8 @@ type Frontend interface {
 type Flavors struct {
 	Aurora, GlobalAurora, MultiAZ, RDS lab.Flavor
 
-	Community []lab.Flavor // the first is the engine itself, others are related
+	Community     []lab.Flavor // the first is the engine itself, others are related
+	RealCommunity lab.Flavor   // the one of which there are real servers
 }
 
 // Login is what every connection string says.
@@ -146,9 +148,9 @@ func (h *Handle) Cluster() *core.Cluster { return h.Connector.Cluster() }
 // Link is the socket under a connection of the handle.
 func (h *Handle) Link(c *sql.Conn) (link *core.Link, err error) {
 	err = c.Raw(func(driverConn any) error {
-		conn, ok := driverConn.(*core.Conn)
-		if !ok {
-			return fmt.Errorf("%T is no *core.Conn", driverConn)
+		conn := core.FromRaw(driverConn)
+		if conn == nil {
+			return fmt.Errorf("%T is not awsdb's", driverConn)
 		}
 		link = conn.Link()
 		return nil

@@ -28,7 +28,7 @@ func (postgresql) Driver() string { return pgdriver.Name }
 func (postgresql) Flavors() Flavors {
 	return Flavors{
 		Aurora: lab.AuroraPG, GlobalAurora: lab.GlobalAuroraPG, MultiAZ: lab.MultiAZPG, RDS: lab.RDSPG,
-		Community: []lab.Flavor{lab.PG},
+		Community: []lab.Flavor{lab.PG}, RealCommunity: lab.PG,
 	}
 }
 
@@ -197,6 +197,7 @@ func (postgresql) Params() Params {
 			"target_session_attrs=read-write", "statement_timeout=5000", "search_path=evil", "datestyle=German",
 			"default_transaction_read_only=off",
 		},
+		Auths:        []lab.Auth{lab.Password, lab.Cleartext},
 		NoTLS:        "sslmode=disable",
 		Wrong:        []string{"sslmode=never", "port=abc", "connect_timeout=-"},
 		MultiAZAlias: "databaseDialect=multi-az-pg",

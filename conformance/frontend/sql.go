@@ -1,6 +1,10 @@
 package frontend
 
-import "time"
+import (
+	"time"
+
+	"github.com/awsdb/awsdb/lab"
+)
 
 // SQL is what one says differently to each engine. Tests keep to what all engines
 // understand, and write arguments as "?": see Bind.
@@ -19,11 +23,14 @@ type SQL struct {
 	Begin, Commit string // as the driver sends them
 
 	Sleep func(time.Duration) string // one row, that late
+	// Settled ends a query that waits until others, whose clients may have gone, have
+	// ended what they do to its rows; "" where the end of a client ends that.
+	Settled string
 	// Series gives the integers from 1 to n, a row each.
 	Series func(n int) string
-	// Rows gives 5 rows and RowsOf as many as its argument says, after they have
-	// been written into the table t (id bigint), by engines that can do that in one
-	// statement.
+	// Rows gives 5 rows and RowsOf as many as its argument says, at most 5, after
+	// they have been written into the table t (id bigint), by engines that can do
+	// that in one statement.
 	Rows, RowsOf string
 
 	// What no statement but those that read a topology contains.
@@ -34,6 +41,9 @@ type SQL struct {
 type Params struct {
 	// Modes are the ways in which the driver sends statements.
 	Modes []string
+	// PreparingModes are those of Modes in which database/sql prepares what has
+	// arguments, and then executes it.
+	PreparingModes []string
 	// ReadOnly makes all transactions read-only.
 	ReadOnly string
 	// Session are settings that suit an application and not the monitor: read-only
@@ -41,6 +51,13 @@ type Params struct {
 	Session []string
 	// NoTLS asks for no encryption.
 	NoTLS string
+	// Auths are the ways to check a password.
+	Auths []lab.Auth
+	// Cleartext are what a login with the password in the clear needs, which then
+	// also needs TLS; nil: nothing, not even TLS.
+	Cleartext []string
+	// LongLocks let a statement wait for a lock for an hour; nil: it does anyhow.
+	LongLocks []string
 	// Wrong are mistakes that the driver's own parser finds.
 	Wrong []string
 	// MultiAZAlias chooses the dialect of a Multi-AZ cluster by another wrapper's

@@ -36,6 +36,12 @@ type cluster struct {
 	sql    frontend.SQL
 	params frontend.Params
 	codes  frontend.Codes
+	always []string // parameters of every connection string
+}
+
+// DSN is the lab's, with what the front end needs for the way to log in.
+func (c *cluster) DSN(host string, params ...string) string {
+	return c.Cluster.DSN(host, append(params, c.always...)...)
 }
 
 // application is how the tests' application logs in.
@@ -69,7 +75,8 @@ func loopback(t *testing.T, o lab.Options, scenario func(t *testing.T, c *cluste
 }
 
 // start starts a cluster for the duration of the test. Everybody may log in
-// unless the options say otherwise: SCRAM costs real time.
+// unless the options say otherwise: checking passwords costs real time. A password
+// in the clear goes over TLS where there is no other way.
 func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 	t.Helper()
 	if o.Auth == lab.Password && o.Password == "" {
@@ -77,6 +84,10 @@ func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 	}
 	if o.Flavor == (lab.Options{}).Flavor {
 		o.Flavor = f.Flavors().Aurora
+	}
+	var always []string
+	if o.Auth == lab.Cleartext && f.Params().Cleartext != nil {
+		o.TLS, always = lab.TLSRequired, f.Params().Cleartext
 	}
 	c, err := lab.Start(o)
 	if err != nil {
@@ -98,7 +109,7 @@ func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 			t.Error(err)
 		}
 	})
-	return &cluster{c, f, f.SQL(), f.Params(), f.Codes()}
+	return &cluster{c, f, f.SQL(), f.Params(), f.Codes(), always}
 }
 
 // pool is a handle with what tests want to look at.

@@ -143,7 +143,7 @@ func TestUnknownDialect(t *testing.T) {
 	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		_, err := tryOpen(c, frontend.Options{DSN: c.DSN(c.Endpoint(), "wrapper_dialect=oracle")})
 		is(t, "wrapper_dialect=oracle", err, core.ErrConfig)
-		if err == nil || !strings.Contains(err.Error(), "aurora-pg") {
+		if err == nil || !strings.Contains(err.Error(), c.front.Dialect(c.front.Flavors().Aurora)) {
 			t.Errorf("the error does not say what to write: %v", err)
 		}
 	})

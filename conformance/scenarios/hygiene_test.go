@@ -206,29 +206,6 @@ func TestB44_OpenTransactionOnADemotedWriter(t *testing.T) {
 	}
 }
 
-// B104: a session that the application left in a transaction is not given to
-// anybody else.
-func TestB104_ForgottenTransaction(t *testing.T) {
-	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
-		p := writable(t, c)
-		p.SetMaxOpenConns(1)
-		conn := p.hold(t, 1)[0]
-		if _, err := conn.ExecContext(t.Context(), "begin"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := conn.ExecContext(t.Context(), "insert into t (id) values (1)"); err != nil {
-			t.Fatal(err)
-		}
-		_ = conn.Close()
-		if err := p.insert(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if got := len(c.Rows("t")); got != 1 {
-			t.Errorf("%d rows, want that of the second application only", got)
-		}
-	})
-}
-
 // B81: every idle connection is useless at once, more than database/sql repeats a
 // call for: the caller does not notice.
 func TestB81_WholePoolUseless(t *testing.T) {
@@ -275,7 +252,7 @@ func TestB80_DeadlineOfAnEarlierCall(t *testing.T) {
 // connections they had.
 func TestB07_RowLockHeldForLong(t *testing.T) {
 	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
-		p := writable(t, c)
+		p := writable(t, c, c.params.LongLocks...)
 		mustExec(t, p, "insert into t (id) values (1)")
 		b, err := p.BeginTx(t.Context(), nil)
 		if err != nil {

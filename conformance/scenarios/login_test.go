@@ -10,38 +10,43 @@ import (
 	"github.com/awsdb/awsdb/lab"
 )
 
-// B41: a wrong password ends a connect at once, in any mode, and is no failover.
+// B41: a wrong password ends a connect at once, in any mode, however it is checked,
+// and is no failover.
 func TestB41_WrongPassword(t *testing.T) {
-	for _, mode := range []string{"strict-writer", "strict-reader", "reader-or-writer"} {
-		for _, auth := range []lab.Auth{lab.Password, lab.Cleartext} {
-			virtual(t, lab.Options{Auth: auth, Password: "right"}, func(t *testing.T, c *cluster) {
-				good := openWith(t, c, frontend.Options{DSN: c.DSN(c.Endpoint(), "failover_mode="+mode, "topology-monitoring-user=app")})
-				if err := good.PingContext(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				dsn := c.DSN(c.Endpoint(), "failover_mode="+mode, "topology-monitoring-user=app", "topology-monitoring-password=right")
-				p := openWith(t, c, frontend.Options{DSN: strings.Replace(dsn, "app:right@", "app:wrong@", 1)})
-				for range 3 {
-					began := time.Now()
-					err := p.PingContext(t.Context())
-					within(t, "the connect", began, atOnce)
-					is(t, "the connect", err, core.ErrConnect)
-					isNot(t, "the connect", err, core.ErrFailover)
-					c.says(t, "the connect", err, c.codes.WrongPassword)
-				}
-				if got := p.searches(); got != 0 {
-					t.Errorf("%d searches because of a wrong password", got)
-				}
-				// Also when the monitor's login is the one that fails.
-				dsn = c.DSN(c.Endpoint(), "topology-monitoring-user=app")
-				p = openWith(t, c, frontend.Options{DSN: strings.Replace(dsn, "app:right@", "app:wrong@", 1)})
-				began := time.Now()
-				err := p.PingContext(t.Context())
-				within(t, "the connect", began, atOnce)
-				c.says(t, "the connect", err, c.codes.WrongPassword)
-			})
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
+		for _, auth := range f.Params().Auths {
+			for _, mode := range []string{"strict-writer", "strict-reader", "reader-or-writer"} {
+				virtually(t, f, lab.Options{Auth: auth, Password: "right"}, func(t *testing.T, c *cluster) { wrongPassword(t, c, mode) })
+			}
 		}
+	})
+}
+
+func wrongPassword(t *testing.T, c *cluster, mode string) {
+	good := openWith(t, c, frontend.Options{DSN: c.DSN(c.Endpoint(), "failover_mode="+mode, "topology-monitoring-user=app")})
+	if err := good.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
 	}
+	dsn := c.DSN(c.Endpoint(), "failover_mode="+mode, "topology-monitoring-user=app", "topology-monitoring-password=right")
+	p := openWith(t, c, frontend.Options{DSN: strings.Replace(dsn, "app:right@", "app:wrong@", 1)})
+	for range 3 {
+		began := time.Now()
+		err := p.PingContext(t.Context())
+		within(t, "the connect", began, atOnce)
+		is(t, "the connect", err, core.ErrConnect)
+		isNot(t, "the connect", err, core.ErrFailover)
+		c.says(t, "the connect", err, c.codes.WrongPassword)
+	}
+	if got := p.searches(); got != 0 {
+		t.Errorf("%d searches because of a wrong password", got)
+	}
+	// Also when the monitor's login is the one that fails.
+	dsn = c.DSN(c.Endpoint(), "topology-monitoring-user=app")
+	p = openWith(t, c, frontend.Options{DSN: strings.Replace(dsn, "app:right@", "app:wrong@", 1)})
+	began := time.Now()
+	err := p.PingContext(t.Context())
+	within(t, "the connect", began, atOnce)
+	c.says(t, "the connect", err, c.codes.WrongPassword)
 }
 
 // B39, B73: "too many connections" means busy, not dead, for the application and

@@ -129,3 +129,27 @@ func TestSessionSettingsOnEveryConnection(t *testing.T) {
 		}
 	})
 }
+
+// B104: a session that the application left in a transaction is not given to
+// anybody else. (pgx sees the transaction's state; go-sql-driver does not, see
+// TestB104_ForgottenTransactionIsAsUnderTheDriver.)
+func TestB104_ForgottenTransaction(t *testing.T) {
+	virtually(t, frontend.PostgreSQL, lab.Options{}, func(t *testing.T, c *cluster) {
+		p := writable(t, c)
+		p.SetMaxOpenConns(1)
+		conn := p.hold(t, 1)[0]
+		if _, err := conn.ExecContext(t.Context(), "begin"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.ExecContext(t.Context(), "insert into t (id) values (1)"); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		if err := p.insert(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := len(c.Rows("t")); got != 1 {
+			t.Errorf("%d rows, want that of the second application only", got)
+		}
+	})
+}

@@ -76,8 +76,7 @@ func TestB94_NoSecretAnywhere(t *testing.T) {
 					}
 					cleanError(t, "configuration error of "+wrong, err)
 				}
-				onlyPlanted := func(_, given string) bool { return given == planted }
-				virtually(t, f, lab.Options{Auth: lab.Cleartext, VerifyPassword: onlyPlanted}, func(t *testing.T, c *cluster) {
+				virtually(t, f, lab.Options{Password: planted}, func(t *testing.T, c *cluster) {
 					noSecretInTrouble(t, c, dsn)
 				})
 			})
