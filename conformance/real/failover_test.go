@@ -25,15 +25,16 @@ var (
 // fault is a way to lose a writer.
 type fault struct {
 	name    string
+	orderly bool // it is a shutdown
 	strike  func(*lab.Instance)
 	recover func(t *testing.T, s *scenario, old *lab.Instance)
 }
 
 // faults are taken in turn. The first finds the topology monitor at its calm pace, the others soon after a failover.
 var faults = []fault{
-	{"SIGSTOP", (*lab.Instance).Freeze, continued},
-	{"SIGKILL", (*lab.Instance).Crash, restarted},
-	{"switchover", (*lab.Instance).Shutdown, restarted},
+	{"SIGSTOP", false, (*lab.Instance).Freeze, continued},
+	{"SIGKILL", false, (*lab.Instance).Crash, restarted},
+	{"switchover", true, (*lab.Instance).Shutdown, restarted},
 }
 
 func restarted(_ *testing.T, _ *scenario, old *lab.Instance) { old.Restart() }
@@ -64,13 +65,14 @@ type scenario struct {
 	insert    string
 	workers   []*worker
 	random    *rand.Rand
-	forbidden int // writes that a replaced writer was asked for
+	forbidden int            // writes that a replaced writer was asked for
+	unlogged  map[string]int // by server: at most so many statements may be missing in its log
 }
 
 const workers = 6
 
 func newScenario(t *testing.T, c *cluster, db *frontend.Handle) *scenario {
-	s := &scenario{journal: newJournal(), cluster: c, db: db, insert: c.sql.Bind(insertWrite(c.sql)), random: rand.New(rand.NewPCG(*seed, 0))}
+	s := &scenario{journal: newJournal(), cluster: c, db: db, insert: c.sql.Bind(insertWrite(c.sql)), random: rand.New(rand.NewPCG(*seed, 0)), unlogged: map[string]int{}}
 	mustExec(t, db.DB, createWrites)
 	mustExec(t, db.DB, indexWrites)
 	prepared, err := db.Prepare(s.insert)
@@ -80,7 +82,8 @@ func newScenario(t *testing.T, c *cluster, db *frontend.Handle) *scenario {
 	t.Cleanup(func() { prepared.Close() })
 	for n := range workers {
 		s.workers = append(s.workers, &worker{
-			journal: s.journal, number: n, db: db.DB, insert: s.insert, lookUp: c.sql.Bind(lookUpWrite), prepared: prepared,
+			journal: s.journal, number: n, db: db.DB, insert: s.insert, lookUp: c.sql.Bind(lookUpWrite),
+			settled: c.sql.Bind(lookUpWrite + c.sql.Settled), prepared: prepared,
 			random: rand.New(rand.NewPCG(*seed, uint64(n)+1)),
 		})
 	}
@@ -139,6 +142,9 @@ func (s *scenario) failover(t *testing.T, f fault) time.Duration {
 	accepted := s.accepts(t, next)
 	began := time.Now()
 	f.strike(old)
+	if f.orderly && s.cluster.front == frontend.MySQL {
+		s.unlogged[old.ID()] += workers // MariaDB does not log what it executes while it shuts down
+	}
 	time.Sleep(delay - min(delay, time.Since(began)))
 	promote(t, s.cluster, next.ID(), lab.PromoteOptions{DNSLag: time.Duration(s.random.Int64N(int64(5 * time.Second)))})
 	since, ok := <-accepted
@@ -273,7 +279,10 @@ func (s *scenario) verifyDeliveries(t *testing.T, hosts map[string]string) {
 		}
 	}
 	for tag, host := range hosts {
-		if delivered[tag] == 0 {
+		if delivered[tag] > 0 {
+			continue
+		}
+		if s.unlogged[host]--; s.unlogged[host] < 0 {
 			t.Errorf("%s is stored by %s, but no server has received it", tag, host)
 		}
 	}

@@ -76,7 +76,7 @@ func wantPlain(t *testing.T, cluster *cluster, db *frontend.Handle, dialect lab.
 func TestCommunityServer(t *testing.T) { frontend.Each(t, communityServer) }
 
 func communityServer(t *testing.T, f frontend.Frontend) {
-	flavor := f.Flavors().Community[0]
+	flavor := f.Flavors().RealCommunity
 	c := start(t, f, lab.Options{Flavor: flavor, Instances: 1})
 	t.Run("by its name", func(t *testing.T) {
 		var log records

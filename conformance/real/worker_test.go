@@ -116,6 +116,7 @@ type worker struct {
 	db       *sql.DB
 	insert   string
 	lookUp   string
+	settled  string    // lookUp that waits for what is under way
 	prepared *sql.Stmt // of the pool, kept through all failovers
 	random   *rand.Rand
 	own      []string // ids known to be stored
@@ -160,11 +161,11 @@ func (w *worker) write(id string, way func(ctx context.Context, id, tag string) 
 // isStored looks for a write of unknown outcome until somebody can tell.
 func (w *worker) isStored(id string, err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) {
-		// The server may be busy with it yet: nothing but time tells when it has seen that the client is gone.
+		// The server may be busy with it yet, or not have begun: nothing but time tells when it has seen that the client is gone.
 		time.Sleep(200 * time.Millisecond)
 	}
 	for began := time.Now(); ; {
-		count, err := w.count(id)
+		count, err := w.count(w.settled, id)
 		if err == nil {
 			return count > 0
 		}
@@ -175,9 +176,9 @@ func (w *worker) isStored(id string, err error) bool {
 	}
 }
 
-func (w *worker) count(id string) (count int, err error) {
+func (w *worker) count(query, id string) (count int, err error) {
 	err = bounded(callLimit, func(ctx context.Context) error {
-		return w.db.QueryRowContext(ctx, w.lookUp, id).Scan(&count)
+		return w.db.QueryRowContext(ctx, query, id).Scan(&count)
 	})
 	return count, err
 }
@@ -188,7 +189,7 @@ func (w *worker) read() {
 		return
 	}
 	id := w.own[max(0, len(w.own)-1-w.random.IntN(3))]
-	if count, err := w.count(id); err == nil && count != 1 {
+	if count, err := w.count(w.lookUp, id); err == nil && count != 1 {
 		w.problem("%s was stored, and a later read finds it %d times", id, count)
 	}
 }
