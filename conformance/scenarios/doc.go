@@ -4,7 +4,12 @@
 // limits, some on loopback sockets. The scenario's number is in the test's name.
 //
 // Each runs for every front end, see package frontend; those about something that
-// only one engine has are in a file named after it.
+// only one engine has are in a file named after it. PostgreSQL alone has listeners
+// (B102), servers that answer while they start (B39), and a driver that sees that a
+// session was left in a transaction (B104); MySQL alone an error that needs its text
+// to be understood (B40), a driver that looks at idle sockets (B79, B80) and
+// one that gives up reading after a time of its own, implicit commits, several
+// statements in one text, and files in the middle of a statement.
 //
 // Scenarios that have no test of that name here, and where they are covered:
 //
@@ -16,8 +21,7 @@
 //	B16           hostmonitor's; core TestHealthyCallsDoNotAllocate
 //	B29           iamauth's, secrets'
 //	B30           core TestLinksComeAndGo; B31 here
-//	B34, B35, B37 pgdriver TestClassify, TestClassifyConnectErrors; core link_test; B36, B38, B39 here as well
-//	B40           mysqldriver's
+//	B34, B35, B37 pgdriver and mysqldriver TestClassify, TestClassifyConnectErrors; core link_test; B36, B38, B39 here as well
 //	B47, B49      TestB77_EveryWayToLoseTheWriter (lagging status, two instances), core TestFailoverOfTwoNodes
 //	B53           TestB51_B53_IdleConnectionsOfADemotedWriter
 //	B55           TestB54_B55_TheBudgetIsKept
@@ -26,9 +30,8 @@
 //	B82           core TestResetSessionAndIsValid
 //	B84-B93       iamauth's, secrets', federated's; core's authenticator by TestB24
 //	B97           a connection never changes its host: there is no such signal
-//	B98           delivery (commit, and a rollback after a lost call)
 //	B100, B101    driverapi TestB100_OptionalInterfaces, TestUnwrap, TestOnConnect; TestSessionSettingsOnEveryConnection
-//	B105          pgdriver TestDSNIsParsedAsByPgx
+//	B105          pgdriver TestDSNIsParsedAsByPgx, mysqldriver TestDSNIsParsedAsByTheDriver
 //	B107          awsdb reads no file at run time; ci's consumer builds
 //	B108-B118     bluegreen's, customendpoint's, iamauth's
 //

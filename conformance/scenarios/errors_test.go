@@ -312,3 +312,69 @@ func TestB66_B74_B120_WhatTheServerReceives(t *testing.T) {
 		}
 	})
 }
+
+// B33: the same when it is a commit that waits, of which the driver is not told the
+// deadline. Whether it took effect is not known.
+func TestB33_DeadlineInCommit(t *testing.T) {
+	for _, l := range losses[3:6] {
+		t.Run(l.name, func(t *testing.T) {
+			virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
+				p := writable(t, c)
+				searches := p.searches()
+				ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+				defer cancel()
+				began := time.Now()
+				tx, err := p.BeginTx(ctx, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := tx.ExecContext(ctx, "insert into t (id) values (1)"); err != nil {
+					t.Fatal(err)
+				}
+				l.do(c.Writer())
+				err = tx.Commit()
+				if took := time.Since(began); took != 400*time.Millisecond {
+					t.Errorf("the commit ended %v after the beginning", took)
+				}
+				is(t, "the commit", err, context.DeadlineExceeded, core.ErrOutcomeUnknown)
+				isNot(t, "the commit", err, core.ErrFailover)
+				time.Sleep(300 * time.Millisecond) // before anything else makes it look
+				if p.searches() == searches {
+					t.Error("the monitor was not made to look")
+				}
+				promote(t, c, "mydb-2")
+				time.Sleep(time.Second)
+				arrived(t, c, p, []string{"mydb-2"})
+			})
+		})
+	}
+}
+
+// B98: the connection breaks while a commit is under way. Nobody knows what became
+// of it, so RunTx does not do the work again.
+func TestB98_CommitInFlight(t *testing.T) {
+	for name, fate := range map[string]lab.Fate{"before": lab.CutBefore(), "after": lab.CutAfter()} {
+		t.Run(name, func(t *testing.T) {
+			virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
+				p := writable(t, c)
+				c.Writer().OnStatement(func(s lab.Statement) lab.Fate {
+					if s.SQL == c.sql.Commit {
+						return fate
+					}
+					return lab.Run()
+				})
+				tries := 0
+				err := core.RunTx(t.Context(), p.DB, nil, func(tx *sql.Tx) error {
+					tries++
+					_, err := tx.ExecContext(t.Context(), "insert into t (id) values (1)")
+					return err
+				})
+				is(t, "the transaction", err, core.ErrTransactionResolutionUnknown, core.ErrOutcomeUnknown)
+				if want := map[string]int{"before": 0, "after": 1}[name]; tries != 1 || len(c.Rows("t")) != want {
+					t.Errorf("%d tries, %d rows", tries, len(c.Rows("t")))
+				}
+				p.lands(t, "mydb-1")
+			})
+		})
+	}
+}
