@@ -49,7 +49,7 @@ const missedTarget = "MISSED"
 func (r *result) judge() string {
 	time, limit := r.more(processor), float64(callTarget*r.calls())
 	bytes, allocations := r.more(bytesOf), r.more(allocations)
-	if r.operation == "open-close" {
+	if strings.HasPrefix(r.operation, "open-") {
 		if !strings.HasPrefix(r.group, "Loopback") {
 			return "none" // all of it is awsdb's: there is nothing to connect to
 		}
