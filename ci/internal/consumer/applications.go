@@ -39,6 +39,8 @@ type Application struct {
 	// Baseline is the name of an earlier application that its size is compared
 	// with; "" for none.
 	Baseline string
+	// Bare is another one, of which the difference is printed only.
+	Bare string
 }
 
 // Applications returns what users of the workspace's modules may build: for
@@ -49,13 +51,23 @@ func Applications(work *workspace.Workspace) ([]Application, error) {
 	if err != nil {
 		return nil, err
 	}
-	postgresql := family{v, "bare pgx", []string{"pgx"}, []string{"pgdriver"}, []string{goSQLDriver, mysqldriver}}
-	mysql := family{v, "go-sql-driver, log, certificates", []string{"gosqldriver", "standard"}, []string{"mysqldriver"}, []string{pgx, pgdriver}}
-	both := family{v, "both, log, certificates", []string{"pgx", "gosqldriver", "standard"}, []string{"pgdriver", "mysqldriver"}, nil}
+	postgresql := family{
+		versions: v, baseline: "bare pgx",
+		drivers: []string{"pgx"}, wrappers: []string{"pgdriver"}, excludes: []string{goSQLDriver, mysqldriver},
+	}
+	mysql := family{
+		versions: v, baseline: "go-sql-driver, log, certificates", bareName: "bare go-sql-driver",
+		drivers: []string{"gosqldriver", "standard"}, wrappers: []string{"mysqldriver"}, excludes: []string{pgx, pgdriver},
+	}
+	both := family{
+		versions: v, baseline: "both, log, certificates",
+		drivers: []string{"pgx", "gosqldriver", "standard"}, wrappers: []string{"pgdriver", "mysqldriver"},
+	}
 	// log/slog and the reading of certificates are three quarters of a megabyte of
 	// the standard library, which programs of some size have and go-sql-driver
-	// alone has not. They are not counted as ours, but shown.
-	bareMySQL := family{v, "bare go-sql-driver", []string{"gosqldriver"}, nil, mysql.excludes}.bare()
+	// alone has not. They are not counted as ours, but shown: in a row of their
+	// own, and by the difference from the driver alone in every row.
+	bareMySQL := family{versions: v, baseline: mysql.bareName, drivers: []string{"gosqldriver"}, excludes: mysql.excludes}.bare()
 	loggingMySQL := mysql.bare()
 	loggingMySQL.Baseline = bareMySQL.Name
 	return []Application{
@@ -92,6 +104,7 @@ var modules = map[string][]string{
 type family struct {
 	versions
 	baseline string // the name of the one without awsdb
+	bareName string // of the one without what the baseline has besides the drivers; "" when there is none
 	drivers  []string
 	wrappers []string // of ours
 	excludes []string
@@ -116,7 +129,7 @@ func (f family) application(name, newer string, parts []string) Application {
 		Name: name, Files: map[string]string{}, Requires: map[string]string{}, Excludes: f.excludes,
 	}
 	if name != f.baseline {
-		a.Baseline = f.baseline
+		a.Baseline, a.Bare = f.baseline, f.bareName
 	}
 	for _, part := range append(parts, "main") {
 		text, err := sources.ReadFile("testdata/" + part + ".go")

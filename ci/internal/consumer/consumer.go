@@ -74,7 +74,11 @@ func compare(application Application, sizes map[string]int64) (line string, err 
 	if growth > MaxGrowth {
 		err = fmt.Errorf("is %.2f MB larger than %s, %.2f MB are allowed", megabytes(growth), application.Baseline, megabytes(MaxGrowth))
 	}
-	return line + fmt.Sprintf("  %+.2f MB", megabytes(growth)), err
+	line += fmt.Sprintf("  %+.2f MB", megabytes(growth))
+	if bare := sizes[application.Bare]; bare > 0 {
+		line += fmt.Sprintf(" (%+.2f MB from %s)", megabytes(size-bare), application.Bare)
+	}
+	return line, err
 }
 
 func megabytes(size int64) float64 { return float64(size) / 1e6 }

@@ -60,6 +60,7 @@ func TestCheck(t *testing.T) {
 		applications []consumer.Application
 		want         []string // parts of the error
 		lines        int
+		printed      []string // parts of the lines
 	}{
 		{
 			name: "modules of different ages",
@@ -104,6 +105,16 @@ func TestCheck(t *testing.T) {
 			lines: 3,
 		},
 		{
+			name: "the limit is about the baseline, not about what is bare",
+			applications: []consumer.Application{
+				{Name: "bare", Files: program(empty)},
+				{Name: "baseline", Files: program("package main\n\nimport \"example.com/base\"\n\nfunc main() { print(base.Large[:1]) }\n"), Requires: map[string]string{"example.com/base": "v0.1.0"}},
+				{Name: "a", Files: program("package main\n\nimport \"example.com/base\"\n\nfunc main() { print(base.Large[1:2]) }\n"), Requires: map[string]string{"example.com/base": "v0.1.0"}, Baseline: "baseline", Bare: "bare"},
+			},
+			lines:   3,
+			printed: []string{"0.00 MB (+1.", " MB from bare)\n"},
+		},
+		{
 			name: "one fails to run, one to build; the other is still examined",
 			applications: []consumer.Application{
 				{Name: "exits", Files: program("package main\n\nimport \"os\"\n\nfunc main() {\n\tprintln(\"why\")\n\tos.Exit(3)\n}\n")},
@@ -125,6 +136,11 @@ func TestCheck(t *testing.T) {
 			for _, part := range test.want {
 				if err == nil || !strings.Contains(err.Error(), part) {
 					t.Errorf("error is %v, want one with %q", err, part)
+				}
+			}
+			for _, part := range test.printed {
+				if !strings.Contains(printed.String(), part) {
+					t.Errorf("printed %q, want a part %q", printed.String(), part)
 				}
 			}
 			if lines := strings.Count(printed.String(), "\n"); lines != test.lines {
@@ -156,6 +172,9 @@ func TestApplications(t *testing.T) {
 		if a.Baseline != "" {
 			parts = append(parts, "than "+a.Baseline)
 		}
+		if a.Bare != "" {
+			parts = append(parts, "than "+a.Bare)
+		}
 		described[a.Name] = strings.Join(parts, ", ")
 	}
 	const pgx, mysql = "github.com/jackc/pgx/v5 v5.12.0", "github.com/go-sql-driver/mysql v1.10.1"
@@ -168,11 +187,11 @@ func TestApplications(t *testing.T) {
 		"newer pgdriver, older core":        "core v0.3.0, failover v0.1.0, pgdriver v0.1.1, than bare pgx",
 		"bare go-sql-driver":                mysql,
 		"go-sql-driver, log, certificates":  mysql + ", than bare go-sql-driver",
-		"mysqldriver":                       "core v0.3.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates",
-		"mysqldriver and failover":          "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates",
-		"mysqldriver, newer failover":       "core v0.3.0, failover v0.1.1, mysqldriver v0.1.0, than go-sql-driver, log, certificates",
-		"mysqldriver, newer core":           "core v0.3.1, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates",
-		"newer mysqldriver, older core":     "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, than go-sql-driver, log, certificates",
+		"mysqldriver":                       "core v0.3.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
+		"mysqldriver and failover":          "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
+		"mysqldriver, newer failover":       "core v0.3.0, failover v0.1.1, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
+		"mysqldriver, newer core":           "core v0.3.1, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
+		"newer mysqldriver, older core":     "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, than go-sql-driver, log, certificates, than bare go-sql-driver",
 		"both, log, certificates":           mysql + ", " + pgx,
 		"both drivers and failover":         "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, pgdriver v0.1.0, than both, log, certificates",
 		"newer mysqldriver, older pgdriver": "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, pgdriver v0.1.0, than both, log, certificates",
