@@ -32,6 +32,21 @@ func TestNoExtraAllocations(t *testing.T) {
 	}
 }
 
+// A COMMIT of go-sql-driver does not end with its transaction's context. Ours
+// does, by being a call of Exec, which returns a result: the one allocation that
+// a healthy call costs more.
+func TestCancellableCommit(t *testing.T) {
+	for d, allowed := range map[*database.Database]float64{&database.PostgreSQL: 0, &database.MySQL: 1} {
+		t.Run(d.Name, func(t *testing.T) {
+			c := startSimulation(t, *d)
+			bare, awsdb := allocations(t, c, 0, cancellableCommit), allocations(t, c, 1, cancellableCommit)
+			if awsdb > bare+allowed {
+				t.Errorf("%v allocations per call, want the bare driver's %v and at most %v", awsdb, bare, allowed)
+			}
+		})
+	}
+}
+
 // TestNoExtraBytes is about the fake driver only: what a real one allocates is
 // not of the same size in every call.
 func TestNoExtraBytes(t *testing.T) {

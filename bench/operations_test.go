@@ -76,6 +76,19 @@ var operations = []operation{
 	}},
 }
 
+// cancellableCommit is a transaction whose context can end.
+var cancellableCommit = operation{"begin-commit-cancellable", func(tb testing.TB, db *sql.DB, _ statements) func() error {
+	ctx, cancel := context.WithCancel(ctx)
+	tb.Cleanup(cancel)
+	return func() error {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		return tx.Commit()
+	}
+}}
+
 func prepare(tb testing.TB, db *sql.DB) *sql.Stmt {
 	tb.Helper()
 	s, err := db.PrepareContext(ctx, "select 1")
