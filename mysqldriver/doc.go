@@ -12,7 +12,8 @@
 //	db, err := sql.Open("awsmysql", "app:secret@tcp(mydb.cluster-c9xyz0abcdef.us-east-1.rds.amazonaws.com)/app?failover_timeout_sec=60")
 //
 // [NewConnector] is the form for code that has a *mysql.Config, or wants its own
-// dialer, resolver, logger, or a hook that runs on each new connection.
+// dialer, resolver, logger, or a hook that runs on each new connection; [ParseDSN]
+// makes a configuration for it of any DSN or URL.
 //
 // # URLs
 //
@@ -31,6 +32,15 @@
 // file, ssl_cert and ssl_key those of a client certificate.
 // ssl_verify_identity=false checks the certificate but not the name in it,
 // ssl_verify_cert=false nothing.
+//
+// # Transactions
+//
+// MySQL commits the open transaction at DDL and some other statements. A connection
+// that is lost after one of them, before the transaction's end, leaves nothing that
+// could have been rolled back: the error matches core.ErrOutcomeUnknown, and core.RunTx
+// does not repeat. Commit and Rollback end with the context of BeginTx, which the
+// driver alone does not watch. Deadlocks (1213) and lock waits that took too long
+// (1205) are what core.RunTx repeats.
 //
 // # What stays as it is
 //
