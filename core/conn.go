@@ -244,8 +244,11 @@ var errIdleLost = errors.New("closed by the server while idle")
 
 // IsValid implements driver.Validator: a lost or condemned connection does not
 // go back into the pool.
-func (c *Conn) IsValid() bool {
-	if c.link.condemned.Load() != nil || c.link.lost.Load() != nil {
+func (c *Conn) IsValid() bool { return c.link.condemned.Load() == nil && c.intact() }
+
+// intact tells that the connection works, as far as is known.
+func (c *Conn) intact() bool {
+	if c.link.lost.Load() != nil {
 		return false
 	}
 	if v, ok := c.Native.(driver.Validator); ok {

@@ -153,6 +153,75 @@ func TestCallersContextEnds(t *testing.T) {
 	}
 }
 
+// A call whose context has ended before anything was sent changes nothing, neither
+// for the connection nor for the transaction: both can go on.
+func TestContextEndedBefore(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	f := newFakeCluster("w1")
+	c := open(t, f.handle(t, nil))
+	exec := func() {
+		t.Helper()
+		if _, err := c.ExecContext(ended, "x", nil); !errors.Is(err, context.Canceled) || errors.Is(err, driver.ErrBadConn) {
+			t.Errorf("got %v", err) // ErrBadConn would make database/sql drop a sql.Conn
+		}
+	}
+	exec()
+	tx, err := c.BeginTx(t.Context(), driver.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec()
+	if _, err := c.ExecContext(t.Context(), "y", nil); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Errorf("commit: %v", err)
+	}
+	if open := read(f, "w1", func(h *fakeHost) int { return h.inTx }); open != 0 || !c.IsValid() {
+		t.Errorf("%d transactions are open, the connection is valid: %t", open, c.IsValid())
+	}
+}
+
+// Where the driver only says that the connection is closed, the caller's context is
+// named as it is elsewhere, whatever cause it was given.
+func TestCauseOfCallersContext(t *testing.T) {
+	c := open(t, newFakeCluster("w1").handle(t, nil))
+	nativeOf(c).broken = true
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errTestCause)
+	_, err := c.ExecContext(ctx, "x", nil)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, errTestCause) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A transaction that is called lost leaves no connection that is in one, even if the
+// driver's own would go on.
+func TestLostTransactionsConnectionIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1")
+		c := open(t, f.handle(t, nil))
+		tx, err := c.BeginTx(t.Context(), driver.TxOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		f.with("w1", func(h *fakeHost) { h.fails['e'] = driver.ErrBadConn }) // pgx says so of a context that has ended before
+		nativeOf(c).ignoresContext = true
+		if _, err := c.ExecContext(ended, "x", nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if err := tx.Commit(); err == nil {
+			t.Error("the transaction was lost")
+		}
+		if open := read(f, "w1", func(h *fakeHost) int { return h.inTx }); open != 0 && c.IsValid() {
+			t.Error("a connection with an open transaction goes back to the pool")
+		}
+	})
+}
+
 // B44, B98: what ended a transaction is what every later call on it says, and
 // Rollback does not hide it.
 func TestLostTransaction(t *testing.T) {

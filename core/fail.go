@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -85,8 +86,12 @@ func (c *Conn) canceled(ctx context.Context, call Call, sent, closed bool, err e
 			return err // the server's answer came first
 		}
 		err = context.Cause(ctx) // the driver hides why it closed the connection
+		if !errors.Is(err, ctx.Err()) {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
 	}
-	if call.Op.repeatable() {
+	untouched := !sent && !closed && call.Op != OpCommit && c.intact()
+	if call.Op.repeatable() || untouched {
 		return err
 	}
 	e := &Error{Op: call.Op, Host: c.link.Host(), Phase: "send", Sent: sent, InTx: c.InTx(), Err: err}
@@ -143,6 +148,7 @@ func (c *Conn) recover(ctx context.Context, call Call, e *Error) {
 func (c *Conn) endTx(e *Error) error {
 	if e.InTx && e.Op != OpCommit {
 		c.lostTx = e
+		c.link.Condemn(e.Err) // perhaps it works, but then with a transaction that nobody will end
 	}
 	return e
 }

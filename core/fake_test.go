@@ -286,6 +286,7 @@ type fakeNative struct {
 	link             *Link
 	silent           bool // calls do nothing at all: for counting allocations
 	broken           bool
+	ignoresContext   bool
 	resets           error // what ResetSession returns
 	wrapped          fakeRows
 }
@@ -296,6 +297,9 @@ func (n *fakeNative) exchange(ctx context.Context, op byte) error {
 	}
 	if n.broken {
 		return errFakeClosed
+	}
+	if n.ignoresContext {
+		ctx = context.Background()
 	}
 	if err := ctx.Err(); err != nil {
 		return err
