@@ -115,12 +115,29 @@ func (r *rows) Close() error {
 	if r.nativeRows == nil {
 		return nil
 	}
-	err := r.nativeRows.Close()
+	err := r.readToEnd()
+	if closing := r.nativeRows.Close(); err == nil {
+		err = closing
+	}
 	if err != nil {
 		err = r.report(err)
 	}
 	r.nativeRows, r.ctx, r.err = nil, nil, nil
 	return err
+}
+
+// readToEnd reads what is left of the results. The driver's Close would do that too,
+// but stops watching the context first.
+func (r *rows) readToEnd() error {
+	for {
+		err := r.nativeRows.NextResultSet()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // report tells the first error to core; all later ones are the same.

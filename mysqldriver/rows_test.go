@@ -8,6 +8,7 @@ import (
 	"io"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +22,7 @@ var rowsReplies = map[string]fakeReply{
 	"one":      {columns: []string{"s"}, rows: [][]any{{"c"}}},
 	"fails":    {columns: []string{"s"}, rows: [][]any{{"a"}}, err: &mysql.MySQLError{Number: 1317, Message: "interrupted"}},
 	"hangs up": {columns: []string{"s"}, rows: [][]any{{"a"}}, hangUp: true},
+	"stalls":   {columns: []string{"s"}, rows: [][]any{{"a"}, {"b"}}, silent: true},
 	"refused":  {err: &mysql.MySQLError{Number: 1064, Message: "syntax"}},
 }
 
@@ -40,6 +42,11 @@ func raw(t *testing.T, s *fakeServer, params string) driver.Conn {
 func query(t *testing.T, c driver.Conn, statement string, binary bool) driver.Rows {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // with another one the driver allows one open result only
+	return queryContext(ctx, t, c, statement, binary)
+}
+
+func queryContext(ctx context.Context, t *testing.T, c driver.Conn, statement string, binary bool) driver.Rows {
+	t.Helper()
 	var r driver.Rows
 	var err error
 	if binary {
@@ -300,5 +307,35 @@ func TestErrorOfClose(t *testing.T) {
 	}
 	if c.(driver.Validator).IsValid() {
 		t.Error("the connection would go back into the pool")
+	}
+}
+
+// What Close waits for ends with the context of the query.
+func TestCloseEndsWithTheContext(t *testing.T) {
+	tests := map[string]struct {
+		statement string
+		binary    bool
+	}{
+		"text":           {"stalls", false},
+		"binary":         {"stalls", true},
+		"a later result": {"one; one; stalls", false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := raw(t, startFake(t, rowsReplies), "?multiStatements=true")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r := queryContext(ctx, t, c, test.statement, test.binary)
+			if err := r.Next(make([]driver.Value, 1)); err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(10*time.Millisecond, cancel)
+			if err := r.Close(); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			if c.(driver.Validator).IsValid() {
+				t.Error("the connection would go back into the pool")
+			}
+		})
 	}
 }
