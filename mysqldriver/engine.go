@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -30,6 +31,14 @@ type engine struct {
 	reject    bool         // rejectReadOnly
 	pinned    core.Dialect // wrapper_dialect
 	log       *slog.Logger
+
+	connectors sync.Map // of the driver, by what of a target it depends on: route to driver.Connector
+}
+
+// route is what of a target a configuration depends on.
+type route struct {
+	addr    string
+	monitor bool
 }
 
 func newEngine(cfg *mysql.Config, settings core.Settings, o options) (*engine, error) {
@@ -123,21 +132,13 @@ func monitorConfig(cfg *mysql.Config, overrides map[string]string) (*mysql.Confi
 
 // Open implements core.Engine.
 func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Link, error) {
-	cfg := e.forTarget(t)
-	var link *core.Link
-	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		opened, err := e.lookUpAndDial(ctx, t.Dial, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		link, _ = opened.(*core.Link)
-		return visible(opened, link), nil
-	}
-	connector, err := mysql.NewConnector(cfg)
+	connector, err := e.connector(t)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", core.ErrConfig, err)
 	}
-	opened, err := connector.Connect(ctx)
+	s := &slot{dial: t.Dial}
+	opened, err := connector.Connect(context.WithValue(ctx, slotKey{}, s))
+	link := s.link
 	if err != nil {
 		return nil, nil, reveal(link, err)
 	}
@@ -152,6 +153,47 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 		}
 	}
 	return &conn{nativeConn: native}, link, nil
+}
+
+// connector returns the driver's Connector for a target. Its connections share
+// the configuration, as they do with the bare driver: one for each connection
+// would be half a kilobyte. A user of the target's own comes with a password that
+// is good for one login.
+func (e *engine) connector(t core.Target) (driver.Connector, error) {
+	r, shared := route{t.Host.Addr, t.Monitor}, t.User == ""
+	if k, ok := e.connectors.Load(r); ok && shared {
+		return k.(driver.Connector), nil
+	}
+	cfg := e.forTarget(t)
+	cfg.DialFunc = e.dialTarget
+	k, err := mysql.NewConnector(cfg)
+	if err == nil && shared {
+		e.connectors.Store(r, k)
+	}
+	return k, err
+}
+
+// slot is one connect attempt: how to dial, and what came of it. It travels in the
+// context, since configurations are shared.
+type slot struct {
+	dial core.DialFunc
+	link *core.Link
+}
+
+type slotKey struct{}
+
+// dialTarget is the DialFunc of every configuration.
+func (e *engine) dialTarget(ctx context.Context, network, addr string) (net.Conn, error) {
+	s, ok := ctx.Value(slotKey{}).(*slot)
+	if !ok {
+		return nil, errors.New("mysqldriver: connect through the engine") // cannot happen
+	}
+	opened, err := e.lookUpAndDial(ctx, s.dial, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	s.link, _ = opened.(*core.Link)
+	return visible(opened, s.link), nil
 }
 
 // visible hides SyscallConn of connections that are no sockets: the driver takes

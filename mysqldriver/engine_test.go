@@ -3,6 +3,7 @@ package mysqldriver
 import (
 	"context"
 	"crypto/tls"
+	"database/sql/driver"
 	"errors"
 	"log/slog"
 	"reflect"
@@ -163,6 +164,38 @@ func TestCredentialsOfATarget(t *testing.T) {
 	}
 	if e.base.User != "app" || e.base.Passwd != "secret" || e.monitor.User != "watcher" {
 		t.Error("the engine's configurations were changed")
+	}
+}
+
+// The connections to a host share one configuration, but none with a password that
+// is good for one login.
+func TestSharedConnectors(t *testing.T) {
+	e := engineFor(t, "app:secret@tcp(db.example)/x")
+	target := core.Target{Host: core.Host{Addr: "db-1.example:3306"}}
+	other, monitor, token := target, target, target
+	other.Host.Addr, monitor.Monitor, token.User, token.Password = "db-2.example:3306", true, "iam", "token"
+	connector := func(target core.Target) driver.Connector {
+		t.Helper()
+		k, err := e.connector(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	first := connector(target)
+	if connector(target) != first {
+		t.Error("the same target has a Connector of its own")
+	}
+	for name, different := range map[string]core.Target{"another host": other, "the monitor": monitor, "a token": token} {
+		if k := connector(different); k == first {
+			t.Errorf("%s: the Connector of the application's connections", name)
+		}
+	}
+	if connector(token) == connector(token) {
+		t.Error("a token is kept")
+	}
+	if connector(target) != first {
+		t.Error("the token's Connector has taken the place of the application's")
 	}
 }
 
