@@ -21,7 +21,8 @@
 //	B16           hostmonitor's; core TestHealthyCallsDoNotAllocate
 //	B29           iamauth's, secrets'
 //	B30           core TestLinksComeAndGo; B31 here
-//	B34, B35, B37 pgdriver and mysqldriver TestClassify, TestClassifyConnectErrors; core link_test; B36, B38, B39 here as well
+//	B34, B35, B37 pgdriver TestClassify, TestClassifyConnectErrors, mysqldriver TestClassify, TestConnectErrors; core
+//	              link_test; B36, B38, B39 here as well
 //	B47, B49      TestB77_EveryWayToLoseTheWriter (lagging status, two instances), core TestFailoverOfTwoNodes
 //	B53           TestB51_B53_IdleConnectionsOfADemotedWriter
 //	B55           TestB54_B55_TheBudgetIsKept

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -202,6 +204,31 @@ func TestB78_AbortWhileReading(t *testing.T) {
 		_ = rows.Close()
 		p.Cluster().MarkUp("mydb-1")
 		p.lands(t, "mydb-1")
+	})
+}
+
+// B78: whatever the reason for which a connection is cut, what had been sent on it
+// is not sent again, also if the reason is an error at which database/sql repeats.
+func TestB78_AbortIsNoInvitationToRepeat(t *testing.T) {
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
+		p := writable(t, c)
+		c.Writer().OnStatement(func(s lab.Statement) lab.Fate {
+			if strings.HasPrefix(s.SQL, "insert") {
+				return lab.HangBefore()
+			}
+			return lab.Run()
+		})
+		call := async(func() error { return p.insert(context.Background()) })
+		time.Sleep(time.Second)
+		p.Cluster().MarkDown("mydb-1", fmt.Errorf("the monitor's own connection: %w", driver.ErrBadConn))
+		c.Writer().OnStatement(nil)
+		p.Cluster().MarkUp("mydb-1")
+		err := (<-call).err
+		is(t, "the call", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
+		isNot(t, "the call", err, driver.ErrBadConn)
+		if got := len(c.Rows("t")); got != 0 {
+			t.Errorf("%d rows of a statement that did not run: it was sent again", got)
+		}
 	})
 }
 
