@@ -145,8 +145,9 @@ func trimPrefix(sentinel error) string {
 	return ""
 }
 
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap returns the cause, which does not match driver.ErrBadConn: whether a call may
+// be repeated unseen is not for what befell another connection to decide.
+func (e *Error) Unwrap() error { return harmless(e.Err) }
 
 // Is matches the sentinels. driver.ErrBadConn, at which database/sql repeats
 // the call on another connection, matches only if that is harmless: outside a
@@ -238,8 +239,8 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("connection to %s lost: %v", e.Host, e.Err)
 }
 
-// Unwrap returns the cause.
-func (e *LostError) Unwrap() error { return e.Err }
+// Unwrap returns the cause, which does not match driver.ErrBadConn, see [Error.Unwrap].
+func (e *LostError) Unwrap() error { return harmless(e.Err) }
 
 // timeoutError names our own limit as the cause when it, and not the caller's
 // context, ended a question.

@@ -257,3 +257,31 @@ func TestSecretsDoNotPrint(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// A cause that comes from another connection, such as a monitoring connection's, must
+// not make database/sql repeat a statement that was sent.
+func TestCausesAreHarmless(t *testing.T) {
+	for name, cause := range map[string]error{
+		"bare":    driver.ErrBadConn,
+		"wrapped": fmt.Errorf("replaced as the writer: %w", driver.ErrBadConn),
+		"joined":  errors.Join(stateError("57P01"), driver.ErrBadConn),
+	} {
+		lost := &LostError{Host: "w1", Aborted: true, Err: cause}
+		for form, err := range map[string]error{
+			"lost":  lost,
+			"error": &Error{Op: OpExec, Sent: true, Outcome: OutcomeUnknown, Err: lost},
+			"plain": &Error{Op: OpExec, Sent: true, Outcome: OutcomeUnknown, Err: cause},
+		} {
+			if errors.Is(err, driver.ErrBadConn) {
+				t.Errorf("%s, %s: database/sql would repeat", name, form)
+			}
+			if name == "joined" && !errors.As(err, new(stateError)) {
+				t.Errorf("%s, %s: the server's error is lost", name, form)
+			}
+		}
+	}
+	notSent := &Error{Op: OpExec, Err: &LostError{Err: driver.ErrBadConn}}
+	if !errors.Is(notSent, driver.ErrBadConn) {
+		t.Error("nothing was sent, and the call is not repeated")
+	}
+}
