@@ -6,21 +6,10 @@ import (
 	"fmt"
 	"net"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/awsdb/awsdb/lab"
 )
-
-// bubble runs f in virtual time.
-func bubble(t *testing.T, o lab.Options, f func(t *testing.T, cluster *lab.Cluster)) {
-	synctest.Test(t, func(t *testing.T) {
-		o.Network = lab.Memory
-		f(t, start(t, o))
-	})
-}
 
 func lookup(t *testing.T, cluster *lab.Cluster, name string) string {
 	t.Helper()
@@ -47,42 +36,21 @@ func notFound(t *testing.T, cluster *lab.Cluster, name string) {
 	}
 }
 
-// writers is whom the status function of the instance behind db calls writer.
-func writers(t *testing.T, db *sql.DB) []string {
+// writers is whom the status of the instance behind db calls writer.
+func (e engine) writers(t *testing.T, db *sql.DB) []string {
 	t.Helper()
-	return column(t, db, "select server_id from aurora_replica_status() where session_id = 'MASTER_SESSION_ID'")
+	return column(t, db, "select server_id from "+e.status+" where session_id = 'MASTER_SESSION_ID'")
 }
 
-func column(t *testing.T, db *sql.DB, query string) []string {
+// isReader tells what an instance says of itself.
+func (e engine) isReader(t *testing.T, cluster *lab.Cluster, i *lab.Instance) bool {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), query)
-	if err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, s)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-func wantEqual(t *testing.T, what string, got, want any) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
+	said := column(t, open(t, cluster, i.Host()), e.reader)
+	return said[0] == "true" || said[0] == "1"
 }
 
 func TestPromoteFencesTheOldWriter(t *testing.T) {
-	eachNetwork(t, lab.Options{}, func(t *testing.T, cluster *lab.Cluster) {
+	everywhere(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
 		old := open(t, cluster, cluster.Instance("mydb-1").Host())
 		exec(t, old, "create table t (id int primary key)")
 		tx, err := old.Begin()
@@ -93,9 +61,9 @@ func TestPromoteFencesTheOldWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 		promote(t, cluster, "mydb-2", lab.PromoteOptions{})
-		wantCode(t, tx.Commit(), "25006")
+		wantCode(t, tx.Commit(), e.refusedWrite)
 		_, err = old.Exec("insert into t values (2)")
-		wantCode(t, err, "25006")
+		wantCode(t, err, e.refusedWrite)
 
 		exec(t, open(t, cluster, cluster.Instance("mydb-2").Host()), "insert into t values (1)")
 		wantEqual(t, "writer", cluster.Writer().ID(), "mydb-2")
@@ -105,11 +73,13 @@ func TestPromoteFencesTheOldWriter(t *testing.T) {
 		if cluster.Instance("mydb-1").Writer() || !cluster.Instance("mydb-2").Writer() {
 			t.Error("Instance.Writer disagrees")
 		}
+		wantEqual(t, "who says it is a reader",
+			[]bool{e.isReader(t, cluster, cluster.Instance("mydb-1")), e.isReader(t, cluster, cluster.Instance("mydb-2"))}, []bool{true, false})
 	})
 }
 
 func TestAFrozenWriterWakesUpFenced(t *testing.T) {
-	bubble(t, lab.Options{}, func(t *testing.T, cluster *lab.Cluster) {
+	inBubbles(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
 		old := cluster.Writer()
 		db := open(t, cluster, old.Host())
 		exec(t, db, "create table t (id int)")
@@ -124,18 +94,20 @@ func TestAFrozenWriterWakesUpFenced(t *testing.T) {
 		time.Sleep(time.Minute)
 		promote(t, cluster, "mydb-2", lab.PromoteOptions{})
 		old.Heal()
-		wantCode(t, <-result, "25006")
+		wantCode(t, <-result, e.refusedWrite)
 		wantEqual(t, "rows", len(cluster.Rows("t")), 0)
 	})
 }
 
 func TestPromoteDropsSessions(t *testing.T) {
-	eachNetwork(t, lab.Options{}, func(t *testing.T, cluster *lab.Cluster) {
-		old, to := hanging(t, cluster, cluster.Instance("mydb-1")), hanging(t, cluster, cluster.Instance("mydb-2"))
+	everywhere(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
+		idle := connect(t, cluster, cluster.Instance("mydb-1").Host())
+		old, to := hanging(t, e, cluster, cluster.Instance("mydb-1")), hanging(t, e, cluster, cluster.Instance("mydb-2"))
 		other := connect(t, cluster, cluster.Instance("mydb-3").Host())
 		promote(t, cluster, "mydb-2", lab.PromoteOptions{DropSessions: true})
-		wantCode(t, <-old, "57P01")
-		wantCode(t, <-to, "57P01")
+		wantCode(t, <-old, e.shutdown)
+		wantCode(t, <-to, e.shutdown)
+		e.wantDropped(t, within(time.Minute, ping(idle)))
 		if err := ping(other)(t.Context()); err != nil {
 			t.Errorf("a session elsewhere: %v", err)
 		}
@@ -144,7 +116,7 @@ func TestPromoteDropsSessions(t *testing.T) {
 }
 
 func TestStatusLag(t *testing.T) {
-	bubble(t, lab.Options{}, func(t *testing.T, cluster *lab.Cluster) {
+	inBubbles(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
 		var views []*sql.DB
 		for _, i := range cluster.Instances() {
 			views = append(views, open(t, cluster, i.Host()))
@@ -152,7 +124,7 @@ func TestStatusLag(t *testing.T) {
 		see := func(want ...string) {
 			t.Helper()
 			for n, view := range views {
-				wantEqual(t, fmt.Sprintf("writers as mydb-%d sees them", n+1), writers(t, view), []string{want[n]})
+				wantEqual(t, fmt.Sprintf("writers as mydb-%d sees them", n+1), e.writers(t, view), []string{want[n]})
 			}
 		}
 		see("mydb-1", "mydb-1", "mydb-1")
@@ -164,11 +136,11 @@ func TestStatusLag(t *testing.T) {
 }
 
 func TestStatusOfADeadInstanceAges(t *testing.T) {
-	bubble(t, lab.Options{}, func(t *testing.T, cluster *lab.Cluster) {
+	inBubbles(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
 		view := open(t, cluster, cluster.Instance("mydb-1").Host())
 		cluster.Instance("mydb-3").Crash()
 		time.Sleep(time.Hour)
-		fresh := "select server_id from aurora_replica_status() where last_update_timestamp > now() - interval '5 minutes'"
+		fresh := "select server_id from " + e.status + " where " + e.fresh
 		wantEqual(t, "fresh rows", column(t, view, fresh), []string{"mydb-1", "mydb-2"})
 		cluster.Instance("mydb-3").Restart()
 		wantEqual(t, "fresh rows", column(t, view, fresh), []string{"mydb-1", "mydb-2", "mydb-3"})
@@ -176,11 +148,11 @@ func TestStatusOfADeadInstanceAges(t *testing.T) {
 }
 
 func TestLoad(t *testing.T) {
-	bubble(t, lab.Options{}, func(t *testing.T, cluster *lab.Cluster) {
+	inBubbles(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
 		cluster.Instance("mydb-2").SetLoad(75, 40*time.Millisecond)
 		var cpu, lag float64
 		err := open(t, cluster, cluster.Endpoint()).QueryRow(
-			"select cpu, replica_lag_in_msec from aurora_replica_status() where server_id = 'mydb-2'").Scan(&cpu, &lag)
+			"select cpu, "+e.lag+" from "+e.status+" where server_id = 'mydb-2'").Scan(&cpu, &lag)
 		if err != nil || cpu != 75 || lag != 40 {
 			t.Errorf("cpu %v, lag %v, %v", cpu, lag, err)
 		}
@@ -253,7 +225,7 @@ func TestDNSUnderControl(t *testing.T) {
 }
 
 func TestFailover(t *testing.T) {
-	bubble(t, lab.Options{}, func(t *testing.T, cluster *lab.Cluster) {
+	inBubbles(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
 		cluster.Instance("mydb-2").Freeze() // not a candidate
 		begin := time.Now()
 		done := cluster.Failover(lab.FailoverOptions{
@@ -263,14 +235,14 @@ func TestFailover(t *testing.T) {
 		wantEqual(t, "writer before", cluster.Writer().ID(), "mydb-1")
 		time.Sleep(10*time.Second + 1)
 		wantEqual(t, "writer after", cluster.Writer().ID(), "mydb-3")
-		if err := dial(cluster, cluster.Instance("mydb-1").Host())(t.Context()); err == nil {
+		if err := dial(cluster, cluster.Instance("mydb-1"))(t.Context()); err == nil {
 			t.Error("the old writer is up")
 		}
 		<-done
 		wantEqual(t, "duration", time.Since(begin).Round(time.Second), 30*time.Second)
 		db := open(t, cluster, cluster.Instance("mydb-1").Host())
 		_, err := db.Exec("create table t (id int)")
-		wantCode(t, err, "25006")
+		wantCode(t, err, e.refusedTable)
 
 		done = cluster.Failover(lab.FailoverOptions{After: time.Hour})
 		cluster.Close()
@@ -279,7 +251,7 @@ func TestFailover(t *testing.T) {
 }
 
 func TestAddAndRemove(t *testing.T) {
-	eachNetwork(t, lab.Options{Instances: 1}, func(t *testing.T, cluster *lab.Cluster) {
+	everywhere(t, lab.Options{Instances: 1}, func(t *testing.T, e engine, cluster *lab.Cluster) {
 		added, err := cluster.AddReader("mydb-extra")
 		if err != nil {
 			t.Fatal(err)
@@ -289,7 +261,7 @@ func TestAddAndRemove(t *testing.T) {
 		}
 		conn := connect(t, cluster, added.Host())
 		view := open(t, cluster, cluster.Endpoint())
-		members := "select server_id from aurora_replica_status() order by server_id"
+		members := "select server_id from " + e.status + " order by server_id"
 		wantEqual(t, "members", column(t, view, members), []string{"mydb-1", "mydb-extra"})
 
 		cluster.RemoveInstance("mydb-extra")
@@ -303,25 +275,27 @@ func TestAddAndRemove(t *testing.T) {
 }
 
 func TestGlobalDatabase(t *testing.T) {
-	bubble(t, lab.Options{Flavor: lab.GlobalAuroraPG, Instances: 2}, func(t *testing.T, cluster *lab.Cluster) {
-		wantEqual(t, "global endpoint", cluster.GlobalEndpoint(), "mydb.global-c9xyz0abcdef.global.rds.amazonaws.com")
-		db := open(t, cluster, cluster.GlobalEndpoint())
-		members := "select aws_region || ' ' || server_id from aurora_global_db_instance_status() order by 1"
-		wantEqual(t, "rows", column(t, db, members), []string{
-			"eu-west-1 mydb-eu-west-1-1", "eu-west-1 mydb-eu-west-1-2", "us-east-1 mydb-1", "us-east-1 mydb-2",
-		})
-		var regions int
-		if err := db.QueryRow("select count(*) from aurora_global_db_status()").Scan(&regions); err != nil || regions != 2 {
-			t.Errorf("%d regions, %v", regions, err)
-		}
-		notFound(t, cluster, cluster.RegionEndpoint("eu-west-1"))
-		wantEqual(t, "remote reader", lookup(t, cluster, cluster.RegionReaderEndpoint("eu-west-1")), "mydb-eu-west-1-1")
+	eachEngine(t, func(t *testing.T, e engine) {
+		bubble(t, lab.Options{Flavor: e.global, Instances: 2}, func(t *testing.T, cluster *lab.Cluster) {
+			wantEqual(t, "global endpoint", cluster.GlobalEndpoint(), "mydb.global-c9xyz0abcdef.global.rds.amazonaws.com")
+			db := open(t, cluster, cluster.GlobalEndpoint())
+			members := "select concat(aws_region, ' ', server_id) from " + e.globalInstances + " order by server_id"
+			wantEqual(t, "rows", column(t, db, members), []string{
+				"us-east-1 mydb-1", "us-east-1 mydb-2", "eu-west-1 mydb-eu-west-1-1", "eu-west-1 mydb-eu-west-1-2",
+			})
+			wantEqual(t, "regions", column(t, db, "select aws_region from "+e.globalStatus), []string{"eu-west-1", "us-east-1"})
+			wantEqual(t, "members of the region", column(t, db, "select server_id from "+e.status), []string{"mydb-1", "mydb-2"})
+			notFound(t, cluster, cluster.RegionEndpoint("eu-west-1"))
+			wantEqual(t, "remote reader", lookup(t, cluster, cluster.RegionReaderEndpoint("eu-west-1")), "mydb-eu-west-1-1")
 
-		promote(t, cluster, "mydb-eu-west-1-2", lab.PromoteOptions{})
-		wantEqual(t, "global endpoint", lookup(t, cluster, cluster.GlobalEndpoint()), "mydb-eu-west-1-2")
-		wantEqual(t, "remote endpoint", lookup(t, cluster, cluster.RegionEndpoint("eu-west-1")), "mydb-eu-west-1-2")
-		notFound(t, cluster, cluster.Endpoint())
-		wantEqual(t, "region", cluster.Writer().Region(), "eu-west-1")
+			promote(t, cluster, "mydb-eu-west-1-2", lab.PromoteOptions{})
+			wantEqual(t, "global endpoint", lookup(t, cluster, cluster.GlobalEndpoint()), "mydb-eu-west-1-2")
+			wantEqual(t, "remote endpoint", lookup(t, cluster, cluster.RegionEndpoint("eu-west-1")), "mydb-eu-west-1-2")
+			notFound(t, cluster, cluster.Endpoint())
+			wantEqual(t, "region", cluster.Writer().Region(), "eu-west-1")
+			writer := "select server_id from " + e.globalInstances + " where session_id = 'MASTER_SESSION_ID'"
+			wantEqual(t, "writer by its rows", column(t, db, writer), []string{"mydb-eu-west-1-2"})
+		})
 	})
 }
 

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -10,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -19,7 +18,7 @@ import (
 func startReal(t *testing.T, o lab.Options) *lab.Cluster {
 	t.Helper()
 	if os.Getenv("AWSDB_UNIT") == "1" {
-		t.Skip("AWSDB_UNIT=1: needs PostgreSQL servers")
+		t.Skip("AWSDB_UNIT=1: needs PostgreSQL and MariaDB servers")
 	}
 	cluster, err := lab.StartReal(t.Context(), o)
 	if err != nil {
@@ -34,6 +33,15 @@ func startReal(t *testing.T, o lab.Options) *lab.Cluster {
 	return cluster
 }
 
+// eachReal runs f with each engine's real servers; the flavor is Aurora's.
+func eachReal(t *testing.T, o lab.Options, f func(t *testing.T, e engine, cluster *lab.Cluster)) {
+	eachEngine(t, func(t *testing.T, e engine) {
+		o := o
+		o.Flavor = e.flavor
+		f(t, e, startReal(t, o))
+	})
+}
+
 // patience is how long a real server may take for anything. Only a test that fails waits for so long.
 const patience = 20 * time.Second
 
@@ -45,232 +53,259 @@ func promote(t *testing.T, cluster *lab.Cluster, id string, o lab.PromoteOptions
 	wantEqual(t, "writer", cluster.Writer().ID(), id)
 }
 
-// isRole waits until an instance says that it is a reader, or is none.
-func isRole(t *testing.T, cluster *lab.Cluster, i *lab.Instance, reader bool) {
-	t.Helper()
-	conn := connect(t, cluster, i.Host())
-	var got bool
-	if err := conn.QueryRow(t.Context(), "select pg_is_in_recovery()").Scan(&got); err != nil || got != reader {
-		t.Errorf("%s: reader %t, %v, want %t", i.ID(), got, err, reader)
+func TestRealCrash(t *testing.T) {
+	eachReal(t, lab.Options{TLS: lab.TLSRequired}, func(t *testing.T, e engine, cluster *lab.Cluster) {
+		old := cluster.Writer()
+		db := open(t, cluster, cluster.Endpoint())
+		exec(t, db, "create table t (id int)")
+		exec(t, db, e.insert, 1)
+		wantEqual(t, "who answers", column(t, db, e.self), []string{"mydb-1"})
+		wantCode(t, login(t, cluster, old.Host(), e.withoutTLS)(t.Context()), e.insecure)
+
+		conn := connect(t, cluster, cluster.Endpoint())
+		old.Crash()
+		if err := within(patience, ping(conn)); !cut(err) {
+			t.Errorf("a session of a killed server: %v", err)
+		}
+		wantError(t, within(patience, dial(cluster, old)), syscall.ECONNREFUSED)
+		promote(t, cluster, "mydb-3", lab.PromoteOptions{})
+		wantEqual(t, "writers as the new one sees them", e.writers(t, open(t, cluster, cluster.Endpoint())), []string{"mydb-3"})
+		exec(t, open(t, cluster, cluster.Endpoint()), e.insert, 2)
+		old.Restart()
+		wantEqual(t, "the old writer is a reader", e.isReader(t, cluster, old), true)
+		wantEqual(t, "rows after the failover", cluster.Rows("t"), [][]any{{int64(1)}, {int64(2)}})
+
+		var inserts []string
+		for _, i := range cluster.Instances() {
+			for _, s := range i.Statements() {
+				if strings.HasPrefix(s.SQL, "insert") {
+					inserts = append(inserts, fmt.Sprint(i.ID(), " ", s.User, " ", s.SQL, s.Args, " ", s.Writer, s.Ran))
+				}
+			}
+		}
+		wantEqual(t, "inserts", inserts, []string{
+			"mydb-1 app " + e.insert + "[1] true true", "mydb-3 app " + e.insert + "[2] true true",
+		})
+		if old.Logins() < 2 || old.Dials() < old.Logins() {
+			t.Errorf("%d logins, %d dials", old.Logins(), old.Dials())
+		}
+		old.ResetStatements()
+		wantEqual(t, "statements after a reset", len(old.Statements()), 0)
+	})
+}
+
+// TestRealValues: Rows in Go's types, and what AdminExec may do and the application's user may not.
+func TestRealValues(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		flavor        lab.Flavor
+		create        string
+		insert        string
+		row           []any
+		table         string // with its schema
+		admin, broken string
+		effect        string // a query that gives 1 after admin
+		forbidden     string // to the user
+		code          string
+	}{
+		"PostgreSQL": {
+			flavor: lab.PG,
+			create: "create table t (id int, name text, at timestamptz, raw bytea, price numeric, tags jsonb, ok bool, f float4, n int)",
+			insert: `insert into t values ($1, $2, '2026-01-02 03:04:05Z', '\x00ff', 1.50, '{"a": 1}', true, 0.5, null)`,
+			row:    []any{int64(1), "it's", at, []byte{0, 255}, "1.50", `{"a": 1}`, true, 0.5, nil}, table: "public.t",
+			admin: "alter table t owner to rdsadmin", broken: "alter table t owner to nobody",
+			effect: "select count(*) from pg_tables where tableowner = 'rdsadmin' and tablename = 't'", forbidden: "select from t", code: "42501",
+		},
+		"MariaDB": {
+			flavor: lab.MariaDB,
+			create: "create table t (id int, name text, at datetime, raw blob, price decimal(6, 2), tags json, ok bool, f float, n int)",
+			insert: `insert into t values (?, ?, '2026-01-02 03:04:05', x'00ff', 1.50, '{"a": 1}', true, 0.5, null)`,
+			row:    []any{int64(1), "it's", at, []byte{0, 255}, "1.50", `{"a": 1}`, int64(1), 0.5, nil}, table: "app.t",
+			admin: "set global max_error_count = 77", broken: "set global no_such_variable = 1",
+			effect: "select @@global.max_error_count = 77", forbidden: "set global max_error_count = 78", code: "1227",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster := startReal(t, lab.Options{Flavor: tc.flavor, Instances: 1})
+			db := open(t, cluster, cluster.Endpoint())
+			exec(t, db, tc.create)
+			exec(t, db, tc.insert, 1, "it's")
+			rows := cluster.Rows(tc.table)
+			for _, row := range rows {
+				row[2] = row[2].(time.Time).UTC()
+			}
+			wantEqual(t, "rows", rows, [][]any{tc.row})
+			if rows := cluster.Rows("unknown"); rows != nil {
+				t.Errorf("rows of an unknown table: %v", rows)
+			}
+			cluster.Writer().ResetStatements()
+			if err := cluster.AdminExec(t.Context(), "mydb-1", tc.broken); err == nil {
+				t.Errorf("%s: no error", tc.broken)
+			}
+			if err := cluster.AdminExec(t.Context(), "mydb-1", tc.admin); err != nil {
+				t.Error(err)
+			}
+			wantEqual(t, "statements of the superuser", len(cluster.Writer().Statements()), 0)
+			wantEqual(t, "effect", column(t, db, tc.effect), []string{"1"})
+			_, err := db.Exec(tc.forbidden)
+			wantCode(t, err, tc.code)
+		})
 	}
 }
 
-func TestRealCrash(t *testing.T) {
-	cluster := startReal(t, lab.Options{TLS: lab.TLSRequired})
-	old := cluster.Writer()
-	db := open(t, cluster, cluster.Endpoint())
-	exec(t, db, "create table t (id int, name text, at timestamptz, raw bytea, price numeric, tags jsonb, ok bool, f float4)")
-	if err := cluster.AdminExec(t.Context(), "mydb-1", "alter table t owner to postgres"); err == nil {
-		t.Error("there is no role postgres, but AdminExec gives it a table")
-	}
-	if err := cluster.AdminExec(t.Context(), "mydb-1", "alter table t owner to rdsadmin"); err != nil {
-		t.Error(err)
-	}
-	if _, err := db.Exec("select from t"); code(err) != "42501" {
-		t.Errorf("reading somebody else's table: %v, want 42501", err)
-	}
-	if err := cluster.AdminExec(t.Context(), "mydb-1", "alter table t owner to app"); err != nil {
-		t.Error(err)
-	}
-	exec(t, db, "insert into t values ($1, $2, '2026-01-02 03:04:05Z', '\\x00ff', 1.50, '{\"a\": 1}', true, 0.5)", 1, "it's")
-	want := [][]any{{
-		int64(1), "it's", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), []byte{0, 255}, "1.50", `{"a": 1}`, true, 0.5,
-	}}
-	rows := cluster.Rows("public.t")
-	for _, row := range rows {
-		row[2] = row[2].(time.Time).UTC()
-	}
-	wantEqual(t, "rows", rows, want)
-	if rows := cluster.Rows("unknown"); rows != nil {
-		t.Errorf("rows of an unknown table: %v", rows)
-	}
-	wantEqual(t, "name of the writer", column(t, db, "select aurora_db_instance_identifier()"), []string{"mydb-1"})
-	if _, err := pgx.ConnectConfig(t.Context(), config(t, cluster, old.Host(), "sslmode=disable")); code(err) != "28000" {
-		t.Errorf("a session without TLS: %v, want 28000", err)
-	}
-
-	conn := connect(t, cluster, cluster.Endpoint(), "options=-c work_mem=5MB -c lab.word=a+b")
-	var word string
-	if err := conn.QueryRow(t.Context(), "select current_setting('lab.word') || current_setting('work_mem')").Scan(&word); err != nil || word != "a+b5MB" {
-		t.Errorf("settings given in the URL: %s, %v", word, err)
-	}
-	old.Crash()
-	err := within(patience, ping(conn))
-	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a session of a killed server: %v", err)
-	}
-	if err := within(patience, dial(cluster, old.Host())); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("dialing a killed server: %v, want a refusal", err)
-	}
-	promote(t, cluster, "mydb-3", lab.PromoteOptions{})
-	exec(t, open(t, cluster, cluster.Endpoint()), "insert into t (id) values ($1)", 2)
-	old.Restart()
-	isRole(t, cluster, old, true)
-	wantEqual(t, "rows after the failover", len(cluster.Rows("t")), 2)
-
-	var inserts []string
-	for _, i := range cluster.Instances() {
-		for _, s := range i.Statements() {
-			if strings.HasPrefix(s.SQL, "insert") {
-				inserts = append(inserts, fmt.Sprintln(i.ID(), s.User, s.Args, s.Writer, s.Ran))
-			}
-		}
-	}
-	wantEqual(t, "inserts", inserts, []string{"mydb-1 app [1 it's] true true\n", "mydb-3 app [2] true true\n"})
-	if old.Logins() < 2 || old.Dials() < old.Logins() {
-		t.Errorf("%d logins, %d dials", old.Logins(), old.Dials())
-	}
-	old.ResetStatements()
-	wantEqual(t, "statements after a reset", len(old.Statements()), 0)
+func TestRealParameters(t *testing.T) {
+	cluster := startReal(t, lab.Options{Instances: 1, Flavor: lab.PG})
+	db := open(t, cluster, cluster.Endpoint(), "options=-c work_mem=5MB -c lab.word=a+b")
+	wantEqual(t, "settings given in the URL", column(t, db, "select current_setting('lab.word') || current_setting('work_mem')"), []string{"a+b5MB"})
 }
 
 func TestRealFreeze(t *testing.T) {
-	cluster := startReal(t, lab.Options{})
-	old := cluster.Writer()
-	db := open(t, cluster, old.Host())
-	exec(t, db, "create table t (id int)")
-	held := connect(t, cluster, old.Host())
-	old.Freeze()
-	if err := within(silence, func(ctx context.Context) error { _, err := held.Exec(ctx, "insert into t values (1)"); return err }); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a frozen server: %v", err)
-	}
-	if err := within(patience, dial(cluster, old.Host())); err != nil {
-		t.Errorf("its kernel accepts no connection: %v", err)
-	}
-	promote(t, cluster, "mydb-2", lab.PromoteOptions{DNSLag: time.Hour})
-	wantEqual(t, "DNS", lookup(t, cluster, cluster.Endpoint()), "mydb-1")
-	cluster.SetDNS(cluster.Endpoint(), "mydb-2")
-	exec(t, open(t, cluster, cluster.Endpoint()), "insert into t values (2)")
+	eachReal(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
+		old := cluster.Writer()
+		exec(t, open(t, cluster, old.Host()), "create table t (id int)")
+		held := connect(t, cluster, old.Host())
+		old.Freeze()
+		wantError(t, within(silence, running(held, "insert into t values (1)")), context.DeadlineExceeded)
+		if err := within(patience, dial(cluster, old)); err != nil {
+			t.Errorf("its kernel accepts no connection: %v", err)
+		}
+		promote(t, cluster, "mydb-2", lab.PromoteOptions{DNSLag: time.Hour})
+		wantEqual(t, "DNS", lookup(t, cluster, cluster.Endpoint()), "mydb-1")
+		cluster.SetDNS(cluster.Endpoint(), "mydb-2")
+		exec(t, open(t, cluster, cluster.Endpoint()), "insert into t values (2)")
 
-	old.Heal()
-	isRole(t, cluster, old, false) // nobody has told it
-	fenced := connect(t, cluster, old.Host())
-	err := within(5*silence, func(ctx context.Context) error { _, err := fenced.Exec(ctx, "insert into t values (3)"); return err })
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a write to the replaced writer: %v, want silence", err)
-	}
-	old.Restart()
-	_, err = open(t, cluster, old.Host()).Exec("insert into t values (4)")
-	wantCode(t, err, "25006")
-	wantEqual(t, "rows", cluster.Rows("t"), [][]any{{int64(2)}})
+		old.Heal()
+		wantEqual(t, "the old writer, whom nobody has told, is a reader", e.isReader(t, cluster, old), false)
+		fenced := connect(t, cluster, old.Host())
+		wantError(t, within(5*silence, running(fenced, "insert into t values (3)")), context.DeadlineExceeded)
+		old.Restart()
+		_, err := open(t, cluster, old.Host()).Exec("insert into t values (4)")
+		wantCode(t, err, e.refusedWrite)
+		wantEqual(t, "rows", cluster.Rows("t"), [][]any{{int64(2)}})
+	})
 }
 
 func TestRealShutdownAndFailover(t *testing.T) {
-	cluster := startReal(t, lab.Options{})
-	idle := connect(t, cluster, cluster.Endpoint())
-	<-cluster.Failover(lab.FailoverOptions{Fault: (*lab.Instance).Shutdown, After: silence, RestartAfter: time.Millisecond})
-	wantCode(t, within(patience, ping(idle)), "57P01")
-	wantEqual(t, "writer", cluster.Writer().ID(), "mydb-2")
-	isRole(t, cluster, cluster.Instance("mydb-1"), true)
-	isRole(t, cluster, cluster.Instance("mydb-2"), false)
+	eachReal(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
+		idle := connect(t, cluster, cluster.Endpoint())
+		<-cluster.Failover(lab.FailoverOptions{Fault: (*lab.Instance).Shutdown, After: silence, RestartAfter: time.Millisecond})
+		e.wantDropped(t, within(patience, ping(idle)))
+		wantEqual(t, "writer", cluster.Writer().ID(), "mydb-2")
+		wantEqual(t, "the old writer is a reader", e.isReader(t, cluster, cluster.Instance("mydb-1")), true)
+		wantEqual(t, "the new writer is a reader", e.isReader(t, cluster, cluster.Instance("mydb-2")), false)
 
-	// The same while both run: a planned promotion.
-	reader, writer := connect(t, cluster, cluster.Instance("mydb-3").Host()), connect(t, cluster, cluster.Endpoint())
-	promote(t, cluster, "mydb-3", lab.PromoteOptions{DropSessions: true})
-	wantCode(t, within(patience, ping(reader)), "57P01")
-	wantCode(t, within(patience, ping(writer)), "57P01")
+		// The same while both run: a planned promotion.
+		reader, writer := connect(t, cluster, cluster.Instance("mydb-3").Host()), connect(t, cluster, cluster.Endpoint())
+		promote(t, cluster, "mydb-3", lab.PromoteOptions{DropSessions: true})
+		e.wantDropped(t, within(patience, ping(reader)))
+		e.wantDropped(t, within(patience, ping(writer)))
 
-	// Without a promotion, a writer that restarts is the writer again.
-	cluster.Writer().Crash()
-	cluster.Writer().Restart()
-	isRole(t, cluster, cluster.Instance("mydb-3"), false)
-	exec(t, open(t, cluster, cluster.Endpoint()), "create table t (id int)")
+		// Without a promotion, a writer that restarts is the writer again.
+		cluster.Writer().Crash()
+		cluster.Writer().Restart()
+		wantEqual(t, "the restarted writer is a reader", e.isReader(t, cluster, cluster.Instance("mydb-3")), false)
+		exec(t, open(t, cluster, cluster.Endpoint()), "create table t (id int)")
+	})
 }
 
 func TestRealNetworkFaults(t *testing.T) {
-	cluster := startReal(t, lab.Options{Instances: 1})
-	i := cluster.Writer()
-	exec(t, open(t, cluster, i.Host()), "create table t (id int)")
-	insert := func(conn *pgx.Conn, id int) error {
-		return within(silence, func(ctx context.Context) error {
-			_, err := conn.Exec(ctx, "insert into t values ($1)", pgx.QueryExecModeExec, id)
-			return err
-		})
-	}
-	lost := connect(t, cluster, i.Host())
-	i.Vanish(lab.LosingRequests)
-	if err := insert(lost, 1); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("in a black hole: %v", err)
-	}
-	if err := within(silence, dial(cluster, i.Host())); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("dialing into a black hole: %v", err)
-	}
-	i.Restart() // what was lost is lost for good
-	wantEqual(t, "rows", cluster.Rows("t"), [][]any{})
+	eachReal(t, lab.Options{Instances: 1}, func(t *testing.T, _ engine, cluster *lab.Cluster) {
+		i := cluster.Writer()
+		exec(t, open(t, cluster, i.Host()), "create table t (id int)")
+		insert := func(conn *sql.Conn, id int) error {
+			return within(silence, running(conn, fmt.Sprintf("insert into t values (%d)", id)))
+		}
+		lost := connect(t, cluster, i.Host())
+		i.Vanish(lab.LosingRequests)
+		wantError(t, insert(lost, 1), context.DeadlineExceeded)
+		wantError(t, within(silence, dial(cluster, i)), context.DeadlineExceeded)
+		i.Restart() // what was lost is lost for good
+		wantEqual(t, "rows", cluster.Rows("t"), [][]any{})
 
-	mute := connect(t, cluster, i.Host())
-	i.Vanish(lab.LosingAnswers)
-	i.Heal()
-	i.HangAfter(0)
-	if err := insert(mute, 2); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("with answers held back: %v", err)
-	}
-	for began := time.Now(); len(cluster.Rows("t")) == 0 && time.Since(began) < patience; {
-		time.Sleep(time.Millisecond)
-	}
-	wantEqual(t, "rows", cluster.Rows("t"), [][]any{{int64(2)}})
-	i.Heal()
+		mute := connect(t, cluster, i.Host())
+		i.Vanish(lab.LosingAnswers)
+		i.Heal()
+		i.HangAfter(0)
+		wantError(t, insert(mute, 2), context.DeadlineExceeded)
+		for began := time.Now(); len(cluster.Rows("t")) == 0 && time.Since(began) < patience; {
+			time.Sleep(time.Millisecond)
+		}
+		wantEqual(t, "rows", cluster.Rows("t"), [][]any{{int64(2)}})
+		i.Heal()
 
-	live := connect(t, cluster, i.Host())
-	i.Refuse()
-	if err := within(patience, dial(cluster, i.Host())); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("refusing: %v", err)
-	}
-	if err := within(patience, ping(live)); err != nil {
-		t.Errorf("a live connection while new ones are refused: %v", err)
-	}
-	i.Heal()
-	began := time.Now()
-	i.Slow(silence)
-	if err := within(patience, ping(live)); err != nil || time.Since(began) < silence {
-		t.Errorf("slow: %v after %v", err, time.Since(began))
-	}
-	i.Slow(0)
-	i.ResetConnections()
-	if err := within(patience, ping(live)); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
-		t.Errorf("after a reset: %v", err)
-	}
-	if err := within(patience, ping(connect(t, cluster, i.Host()))); err != nil {
-		t.Errorf("a new connection after a reset: %v", err)
-	}
+		live := connect(t, cluster, i.Host())
+		i.Refuse()
+		wantError(t, within(patience, dial(cluster, i)), syscall.ECONNREFUSED)
+		if err := within(patience, ping(live)); err != nil {
+			t.Errorf("a live connection while new ones are refused: %v", err)
+		}
+		i.Heal()
+		began := time.Now()
+		i.Slow(silence)
+		if err := within(patience, ping(live)); err != nil || time.Since(began) < silence {
+			t.Errorf("slow: %v after %v", err, time.Since(began))
+		}
+		i.Slow(0)
+		i.ResetConnections()
+		if err := within(patience, ping(live)); !cut(err) {
+			t.Errorf("after a reset: %v", err)
+		}
+		if err := within(patience, ping(connect(t, cluster, i.Host()))); err != nil {
+			t.Errorf("a new connection after a reset: %v", err)
+		}
+	})
 }
 
 func TestRealRefusals(t *testing.T) {
-	for name, o := range map[string]lab.Options{
-		"memory":         {Network: lab.Memory},
-		"global":         {Flavor: lab.GlobalAuroraPG},
-		"RDS":            {Flavor: lab.RDSPG},
-		"trust":          {Auth: lab.Trust},
-		"many":           {Instances: 50},
-		"a setting used": {Settings: map[string]string{"synchronous_commit": "off"}},
-	} {
-		if cluster, err := lab.StartReal(t.Context(), o); err == nil {
-			cluster.Close()
-			t.Errorf("%s: no error", name)
-		} else if !strings.HasPrefix(err.Error(), "lab: ") {
-			t.Errorf("%s: %v", name, err)
+	eachEngine(t, func(t *testing.T, e engine) {
+		for name, o := range map[string]lab.Options{
+			"memory":         {Flavor: e.flavor, Network: lab.Memory},
+			"global":         {Flavor: e.global},
+			"trust":          {Flavor: e.flavor, Auth: lab.Trust},
+			"many":           {Flavor: e.flavor, Instances: 50},
+			"a setting used": {Flavor: e.flavor, Settings: map[string]string{e.reservedSetting: "off"}},
+		} {
+			refusedReal(t, name, o)
 		}
+	})
+	refusedReal(t, "RDS for PostgreSQL", lab.Options{Flavor: lab.RDSPG})
+	refusedReal(t, "RDS for MySQL", lab.Options{Flavor: lab.RDSMySQL})
+	refusedReal(t, "MySQL", lab.Options{Flavor: lab.MySQL})
+	refusedReal(t, "native passwords", lab.Options{Flavor: lab.MariaDB, Auth: lab.NativePassword})
+}
+
+func refusedReal(t *testing.T, name string, o lab.Options) {
+	t.Helper()
+	if cluster, err := lab.StartReal(t.Context(), o); err == nil {
+		cluster.Close()
+		t.Errorf("%s: no error", name)
+	} else if !strings.HasPrefix(err.Error(), "lab: ") || errors.Is(err, lab.ErrNotInstalled) {
+		t.Errorf("%s: %v", name, err)
 	}
-	cluster := startReal(t, lab.Options{Instances: 1, Flavor: lab.PG})
-	if err := cluster.Promote("mydb-9", lab.PromoteOptions{}); err == nil {
-		t.Error("promoting nobody is no error")
-	}
-	if _, err := cluster.AddReader("mydb-9"); err == nil {
-		t.Error("AddReader is no error")
-	}
-	for name, call := range map[string]func(i *lab.Instance){
-		"OnStatement":    func(i *lab.Instance) { i.OnStatement(nil) },
-		"OnLogin":        func(i *lab.Instance) { i.OnLogin(nil) },
-		"SetLoad":        func(i *lab.Instance) { i.SetLoad(1, 0) },
-		"RemoveInstance": func(i *lab.Instance) { cluster.RemoveInstance(i.ID()) },
-	} {
-		func() {
-			defer func() {
-				if message := fmt.Sprint(recover()); !strings.Contains(message, name) {
-					t.Errorf("%s: %s, want a panic that names it", name, message)
-				}
+}
+
+func TestRealCannot(t *testing.T) {
+	eachReal(t, lab.Options{Instances: 1}, func(t *testing.T, _ engine, cluster *lab.Cluster) {
+		if err := cluster.Promote("mydb-9", lab.PromoteOptions{}); err == nil {
+			t.Error("promoting nobody is no error")
+		}
+		if _, err := cluster.AddReader("mydb-9"); err == nil {
+			t.Error("AddReader is no error")
+		}
+		for name, call := range map[string]func(i *lab.Instance){
+			"OnStatement":    func(i *lab.Instance) { i.OnStatement(nil) },
+			"OnLogin":        func(i *lab.Instance) { i.OnLogin(nil) },
+			"SetLoad":        func(i *lab.Instance) { i.SetLoad(1, 0) },
+			"RemoveInstance": func(i *lab.Instance) { cluster.RemoveInstance(i.ID()) },
+		} {
+			func() {
+				defer func() {
+					if message := fmt.Sprint(recover()); !strings.Contains(message, name) {
+						t.Errorf("%s: %s, want a panic that names it", name, message)
+					}
+				}()
+				call(cluster.Writer())
 			}()
-			call(cluster.Writer())
-		}()
-	}
+		}
+	})
 }

@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/jackc/pgx/v5/stdlib"
-
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -28,12 +26,12 @@ func (h *history) add(format string, args ...any) {
 }
 
 // simulate lets four workers write for two virtual minutes while instances crash, vanish and are promoted.
-func simulate(t *testing.T, seed uint64) (h history) {
+func simulate(t *testing.T, e engine, seed uint64) (h history) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		cluster := start(t, lab.Options{Network: lab.Memory, Latency: 700 * time.Microsecond})
+		cluster := start(t, lab.Options{Flavor: e.flavor, Network: lab.Memory, Latency: 700 * time.Microsecond})
 		db := open(t, cluster, cluster.Endpoint())
-		exec(t, db, "create table writes (key text primary key)")
+		exec(t, db, "create table t (name varchar(20) primary key)")
 		db.Close()
 
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -58,11 +56,8 @@ func simulate(t *testing.T, seed uint64) (h history) {
 		}()
 		for n := range 4 {
 			go func() {
-				cfg := config(t, cluster, cluster.Endpoint())
-				cfg.ConnectTimeout = 3 * time.Second
-				db := stdlib.OpenDB(*cfg)
-				defer db.Close()
-				work(ctx, db, n, rand.New(rand.NewPCG(seed, uint64(n)+1)), events, acked)
+				db := open(t, cluster, cluster.Endpoint(), e.connectTimeout)
+				work(ctx, e, db, n, rand.New(rand.NewPCG(seed, uint64(n)+1)), events, acked)
 				ended <- struct{}{}
 			}()
 		}
@@ -75,7 +70,7 @@ func simulate(t *testing.T, seed uint64) (h history) {
 		<-recorded
 
 		committed := map[string]bool{}
-		for _, row := range cluster.Rows("writes") {
+		for _, row := range cluster.Rows("t") {
 			committed[row[0].(string)] = true
 		}
 		for key := range h.acked {
@@ -144,12 +139,12 @@ func chaos(ctx context.Context, cluster *lab.Cluster, random *rand.Rand, events 
 }
 
 // work writes keys of its own, each once.
-func work(ctx context.Context, db *sql.DB, worker int, random *rand.Rand, events, acked chan<- string) {
+func work(ctx context.Context, e engine, db *sql.DB, worker int, random *rand.Rand, events, acked chan<- string) {
 	for n := 0; ctx.Err() == nil; n++ {
 		time.Sleep(time.Duration(random.Int64N(int64(2 * time.Second))))
 		key := fmt.Sprintf("%d-%d", worker, n)
 		call, cancel := context.WithTimeout(ctx, 5*time.Second)
-		err := write(call, db, key)
+		err := write(call, e, db, key)
 		cancel()
 		if ctx.Err() != nil {
 			return // all workers are interrupted at the same instant
@@ -161,12 +156,12 @@ func work(ctx context.Context, db *sql.DB, worker int, random *rand.Rand, events
 	}
 }
 
-func write(ctx context.Context, db *sql.DB, key string) error {
+func write(ctx context.Context, e engine, db *sql.DB, key string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "insert into writes values ($1)", key); err != nil {
+	if _, err := tx.ExecContext(ctx, e.insert, key); err != nil {
 		_ = tx.Rollback() // err says more
 		return err
 	}
@@ -174,20 +169,24 @@ func write(ctx context.Context, db *sql.DB, key string) error {
 }
 
 func TestNoAcknowledgedWriteIsLost(t *testing.T) {
-	acked := 0
-	for seed := range *seeds {
-		acked += len(simulate(t, seed).acked)
-	}
-	if acked < int(*seeds)*50 {
-		t.Errorf("only %d writes were acknowledged: the simulation does not test much", acked)
-	}
+	eachEngine(t, func(t *testing.T, e engine) {
+		acked := 0
+		for seed := range *seeds {
+			acked += len(simulate(t, e, seed).acked)
+		}
+		if acked < int(*seeds)*50 {
+			t.Errorf("only %d writes were acknowledged: the simulation does not test much", acked)
+		}
+	})
 }
 
 func TestASeedRepeatsItsHistory(t *testing.T) {
-	for seed := range uint64(2) {
-		want := simulate(t, seed).lines
-		for range 4 {
-			wantEqual(t, fmt.Sprintf("history of seed %d", seed), simulate(t, seed).lines, want)
+	eachEngine(t, func(t *testing.T, e engine) {
+		for seed := range uint64(2) {
+			want := simulate(t, e, seed).lines
+			for range 4 {
+				wantEqual(t, fmt.Sprintf("history of seed %d", seed), simulate(t, e, seed).lines, want)
+			}
 		}
-	}
+	})
 }
