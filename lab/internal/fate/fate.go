@@ -1,7 +1,10 @@
 // Package fate says what becomes of the statements that the lab's servers receive.
 package fate
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // Statement is one statement as an instance received it.
 type Statement struct {
@@ -61,3 +64,14 @@ func Delay(d time.Duration) Fate { return Fate{Delay: d} }
 
 // Fail answers with err, an *Error of the server's package, instead of running the statement.
 func Fail(err error) Fate { return Fate{Action: ActionFail, Err: err} }
+
+// Cut breaks a connection as a crash does: with a reset, if the connection has such a thing.
+func Cut(conn net.Conn) {
+	switch conn := conn.(type) {
+	case interface{ Reset() }:
+		conn.Reset()
+	case *net.TCPConn:
+		_ = conn.SetLinger(0) // Close sends RST
+	}
+	_ = conn.Close()
+}

@@ -70,7 +70,7 @@ func (s *session) answer(r *result, f fate.Fate, encode func([]column, []any) []
 	}
 	if f.Action == fate.ActionCutAfterRows {
 		_ = s.packets.flush() // the connection is dropped in any case
-		s.drop()
+		fate.Cut(s.raw)
 		return errOver
 	}
 	return s.endRows(more)
@@ -115,7 +115,7 @@ func (s *session) fated(st *execution) (r *result, f fate.Fate, err error) {
 	}
 	switch f.Action {
 	case fate.ActionCutBefore:
-		s.drop()
+		fate.Cut(s.raw)
 		return nil, f, errOver
 	case fate.ActionHangBefore:
 		return nil, f, s.hang()
@@ -129,7 +129,7 @@ func (s *session) fated(st *execution) (r *result, f fate.Fate, err error) {
 	case f.Action == fate.ActionHangAfter:
 		return nil, f, s.hang()
 	case f.Action == fate.ActionCutAfter, err != nil:
-		s.drop()
+		fate.Cut(s.raw)
 		return nil, f, errOver
 	}
 	return r, f, nil

@@ -168,17 +168,6 @@ func (s *session) report(err error) error {
 	return s.packets.flush()
 }
 
-// drop breaks the connection as a crash does: with a reset, if the connection has such a thing.
-func (s *session) drop() {
-	switch conn := s.raw.(type) {
-	case interface{ Reset() }:
-		conn.Reset()
-	case *net.TCPConn:
-		_ = conn.SetLinger(0) // Close sends RST
-	}
-	_ = s.raw.Close()
-}
-
 // hang answers nothing until the connection goes or the session is ended.
 func (s *session) hang() error {
 	<-s.ctx.Done()

@@ -266,7 +266,7 @@ func (s *session) fated(p *sqlengine.Prepared, args []any) (r *result, f fate.Fa
 	}
 	switch f.Action {
 	case fate.ActionCutBefore:
-		s.drop()
+		fate.Cut(s.raw)
 		return nil, f, errOver
 	case fate.ActionHangBefore:
 		return nil, f, s.hang()
@@ -288,7 +288,7 @@ func (s *session) fated(p *sqlengine.Prepared, args []any) (r *result, f fate.Fa
 	case f.Action == fate.ActionHangAfter:
 		return nil, f, s.hang()
 	case f.Action == fate.ActionCutAfter, err != nil:
-		s.drop()
+		fate.Cut(s.raw)
 		return nil, f, errOver
 	}
 	return r, f, nil
@@ -311,17 +311,6 @@ func (s *session) run(ctx context.Context, p *sqlengine.Prepared, args []any) (*
 		return s.copyOut(stmt, r)
 	}
 	return &result{Result: *r}, nil
-}
-
-// drop breaks the connection as a crash does: with a reset, if the connection has such a thing.
-func (s *session) drop() {
-	switch conn := s.raw.(type) {
-	case interface{ Reset() }:
-		conn.Reset()
-	case *net.TCPConn:
-		_ = conn.SetLinger(0) // Close sends RST
-	}
-	_ = s.raw.Close()
 }
 
 // hang answers nothing until the connection goes or the session is ended.
