@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -270,6 +271,33 @@ func TestClientGone(t *testing.T) {
 			t.Errorf("waited %v for the lock of a client that is gone", d)
 		}
 	})
+}
+
+// TestNothingRunsOnceTerminated: not even what the client has sent already.
+func TestNothingRunsOnceTerminated(t *testing.T) {
+	var in *instance
+	var ran []string
+	in = trusting(t, Config{Statement: func(s fate.Statement) fate.Fate {
+		ran = append(ran, s.SQL)
+		in.Terminate()
+		return fate.Run()
+	}})
+	config := in.configFor(t, "")
+	var raw net.Conn
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := in.dial(ctx, network, address)
+		raw = conn
+		return conn, err
+	}
+	connection(t, database(t, config))
+	query := "\x09\x00\x00\x00\x03SELECT 1" // COM_QUERY
+	if _, err := io.WriteString(raw, query+query); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, raw) // until the server closes the connection
+	if len(ran) != 1 {
+		t.Errorf("ran %q", ran)
+	}
 }
 
 // TestTerminate: idle sessions and connections that have not logged in are closed without a word.

@@ -68,8 +68,14 @@ func (s *session) encrypted() bool {
 	return ok
 }
 
-// end ends the session with a message to its running statement, from any goroutine.
+// end ends the session with a message to its running statement, from any goroutine. No other statement runs afterwards.
 func (s *session) end(reason *Error) { s.stop(reason) }
+
+// ended reports whether end was called.
+func (s *session) ended() bool {
+	var reason *Error
+	return errors.As(context.Cause(s.ctx), &reason)
+}
 
 // cancelStatement ends the running statement, if any, from any goroutine.
 func (s *session) cancelStatement() {
@@ -126,6 +132,9 @@ func (s *session) serve() {
 			if errors.As(err, &failure) {
 				s.fatal(failure)
 			}
+			return
+		}
+		if s.ended() { // while it was idle: the packet came too late
 			return
 		}
 		if err := s.command(packet); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -414,6 +415,31 @@ func TestSleepEndsWithClient(t *testing.T) {
 			t.Error(took)
 		}
 	})
+}
+
+// TestNothingRunsOnceTerminated: not even what the client has sent already.
+func TestNothingRunsOnceTerminated(t *testing.T) {
+	var in *instance
+	var ran []string
+	in = start(t, Config{Statement: func(s fate.Statement) fate.Fate {
+		ran = append(ran, s.SQL)
+		in.Terminate("57P01")
+		return fate.Run()
+	}})
+	frontend := in.connect(t, "").PgConn().Frontend()
+	frontend.Send(&pgproto3.Query{String: "select 1"})
+	frontend.Send(&pgproto3.Query{String: "select 2"})
+	if err := frontend.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := frontend.Receive(); err != nil {
+			break // the server has closed the connection
+		}
+	}
+	if len(ran) != 1 {
+		t.Errorf("ran %q", ran)
+	}
 }
 
 func TestTerminate(t *testing.T) {

@@ -168,6 +168,9 @@ func (s *session) serve() {
 		if err != nil {
 			return
 		}
+		if s.sayGoodbye() != nil { // it was ended before the message came
+			return
+		}
 		if err := s.handle(message); err != nil {
 			return
 		}
