@@ -96,9 +96,20 @@ func (c *Cluster) realNames() []string {
 // realSuffix is what follows the identifier in an instance's DNS name.
 func (c *Cluster) realSuffix() string { return strings.TrimPrefix(c.InstancePattern(), "?.") }
 
-// realCertificate is a certificate for an instance.
-func (c *Cluster) realCertificate(id string) (*tls.Certificate, error) {
-	return c.authority.issue(c.certificateNames(c.instanceHost(id, c.options.Region), c.options.Region))
+// realCertificates are the certificates of the instances; none without TLS.
+func (c *Cluster) realCertificates() (map[string]*tls.Certificate, error) {
+	certificates := map[string]*tls.Certificate{}
+	if c.authority == nil {
+		return certificates, nil
+	}
+	for _, id := range c.realNames() {
+		certificate, err := c.authority.issue(c.certificateNames(c.instanceHost(id, c.options.Region), c.options.Region))
+		if err != nil {
+			return nil, err
+		}
+		certificates[id] = certificate
+	}
+	return certificates, nil
 }
 
 // mustSimulate panics when the instances are real servers: a test that asks for what those cannot do is wrong.

@@ -22,14 +22,11 @@ func startMariaDB(ctx context.Context, c *Cluster) (realServers, error) {
 		Suffix: c.realSuffix(), EndpointPort: c.port(),
 		RequireTLS: o.TLS == TLSRequired, TLS: map[string]*tls.Config{},
 	}
-	for _, id := range options.Names {
-		if c.authority == nil {
-			break
-		}
-		certificate, err := c.realCertificate(id)
-		if err != nil {
-			return nil, err
-		}
+	certificates, err := c.realCertificates()
+	if err != nil {
+		return nil, err
+	}
+	for id, certificate := range certificates {
 		options.TLS[id] = &tls.Config{Certificates: []tls.Certificate{*certificate}}
 	}
 	servers, err := realmaria.Start(ctx, options)

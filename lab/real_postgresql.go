@@ -39,14 +39,11 @@ func startPostgreSQL(ctx context.Context, c *Cluster) (realServers, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(directory) // the servers have their own copies
-	for _, id := range options.Names {
-		if c.authority == nil {
-			break
-		}
-		certificate, err := c.realCertificate(id)
-		if err != nil {
-			return nil, err
-		}
+	certificates, err := c.realCertificates()
+	if err != nil {
+		return nil, err
+	}
+	for id, certificate := range certificates {
 		pair := realpg.KeyPair{CertFile: filepath.Join(directory, id+".crt"), KeyFile: filepath.Join(directory, id+".key")}
 		if err := writePair(certificate, pair.CertFile, pair.KeyFile); err != nil {
 			return nil, err
