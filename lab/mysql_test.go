@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -202,6 +203,31 @@ func TestMySQLSettings(t *testing.T) {
 		_, err := db.Exec("select sleep(2)")
 		wantCode(t, err, "3024")
 	})
+}
+
+func TestMySQLErrors(t *testing.T) {
+	for code, want := range map[string]mysql.MySQLError{
+		"1213":  {Number: 1213, SQLState: [5]byte([]byte("40001")), Message: "no"},
+		"4711":  {Number: 4711, SQLState: [5]byte([]byte("HY000")), Message: "no"},
+		"40001": {Number: 40001, SQLState: [5]byte([]byte("HY000")), Message: "no"},
+		"57P01": {Number: 1105, SQLState: [5]byte([]byte("HY000")),
+			Message: `lab: error code "57P01": with a flavor of MySQL write a number, such as 1213`},
+	} {
+		bubble(t, lab.Options{Flavor: lab.AuroraMySQL}, func(t *testing.T, cluster *lab.Cluster) {
+			writer := cluster.Writer()
+			conn := connect(t, cluster, writer.Host())
+			writer.OnStatement(func(lab.Statement) lab.Fate { return lab.Fail(code, "no") })
+			writer.OnLogin(func(string) error { return &lab.LoginError{Code: code, Message: "no"} })
+			for what, err := range map[string]error{
+				"statement": ping(conn)(t.Context()), "login": login(t, cluster, writer.Host())(t.Context()),
+			} {
+				var got *mysql.MySQLError
+				if !errors.As(err, &got) || *got != want {
+					t.Errorf("%s made to fail with %s: %v, want %v", what, code, err, &want)
+				}
+			}
+		})
+	}
 }
 
 // TestMySQLStatements: what counts as a statement, and how its arguments are seen.

@@ -71,7 +71,7 @@ func newMySQLServer(p *process, encryption *tls.Config) wireServer {
 func (mySQLServer) failure(f failure) error {
 	number, err := strconv.ParseUint(f.code, 10, 16)
 	if err != nil {
-		panic("lab: error code " + strconv.Quote(f.code) + ": with a flavor of MySQL write a number, such as 1213")
+		return &mysqlserver.Error{Number: 1105, Message: "lab: error code " + strconv.Quote(f.code) + ": with a flavor of MySQL write a number, such as 1213"}
 	}
 	return &mysqlserver.Error{Number: uint16(number), Message: f.message, Fatal: f.fatal}
 }
