@@ -2,10 +2,13 @@ package lab_test
 
 import (
 	"context"
+	"crypto/tls"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -43,4 +46,39 @@ func ExampleStartReal() {
 		log.Fatal(err)
 	}
 	fmt.Println(host) // mydb-2
+}
+
+// The same over MariaDB, with TLS for a driver that knows no ssl_ca.
+func ExampleStartReal_mariaDB() {
+	cluster, err := lab.StartReal(context.Background(), lab.Options{Flavor: lab.AuroraMySQL, TLS: lab.TLSRequired})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cluster.Close()
+
+	cfg, err := mysql.ParseDSN(cluster.DSN(cluster.Endpoint()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	delete(cfg.Params, "ssl_ca")
+	cfg.TLS = &tls.Config{RootCAs: cluster.RootCAs(), ServerName: cluster.Endpoint()}
+	cfg.DialFunc = cluster.DialContext
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+
+	cluster.Writer().Freeze() // SIGSTOP
+	if err := cluster.Promote("mydb-2", lab.PromoteOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	var host string
+	var total int
+	query := "with recursive r as (select 1 as n union all select n + 1 from r where n < 10) select @@aurora_server_id, sum(n) from r"
+	if err := db.QueryRow(query).Scan(&host, &total); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(host, total) // mydb-2 55
 }

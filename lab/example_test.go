@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -51,6 +53,52 @@ func Example() {
 	// written by mydb-1 <nil>
 	// written by mydb-2
 	// 2 rows
+}
+
+// An unmodified go-sql-driver, and a MySQL cluster.
+func Example_mySQL() {
+	cluster, err := lab.Start(lab.Options{Flavor: lab.AuroraMySQL})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cluster.Close()
+
+	cfg, err := mysql.ParseDSN(cluster.DSN(cluster.Endpoint()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg.DialFunc = cluster.DialContext
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+	if _, err := db.Exec("create table orders (id int auto_increment primary key, item varchar(20))"); err != nil {
+		log.Fatal(err)
+	}
+
+	cluster.Writer().OnStatement(func(s lab.Statement) lab.Fate {
+		if strings.HasPrefix(s.SQL, "insert") {
+			return lab.Fail("1213", "Deadlock found when trying to get lock")
+		}
+		return lab.Run()
+	})
+	_, err = db.Exec("insert into orders (item) values (?)", "book")
+	fmt.Println(err)
+
+	if err := cluster.Promote("mydb-2", lab.PromoteOptions{}); err != nil { // the connection still leads to mydb-1
+		log.Fatal(err)
+	}
+	var host string
+	var readOnly bool
+	if err := db.QueryRow("select @@aurora_server_id, @@innodb_read_only").Scan(&host, &readOnly); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(host, "read-only:", readOnly)
+	// Output:
+	// Error 1213 (40001): Deadlock found when trying to get lock
+	// mydb-1 read-only: true
 }
 
 // A statement is executed, but its answer never arrives: the test sees what the application makes of it.
