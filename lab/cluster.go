@@ -195,7 +195,7 @@ func (c *Cluster) RootCAs() *x509.CertPool {
 	return c.authority.pool()
 }
 
-// CAFile is RootCAs as a PEM file, for sslrootcert; Close removes it. "" without TLS.
+// CAFile is RootCAs as a PEM file, for sslrootcert or ssl_ca; Close removes it. "" without TLS.
 func (c *Cluster) CAFile() string {
 	if c.authority == nil {
 		return ""
@@ -242,7 +242,7 @@ func (c *Cluster) Readers() []*Instance {
 }
 
 // Rows are the committed rows of a table, in the order they were inserted, and nil for an unknown table. Values
-// are nil, bool, int64, float64, string (also for numeric, uuid and jsonb), []byte or time.Time.
+// are nil, bool (PostgreSQL's), int64, float64, string (also for numeric, uuid and jsonb), []byte or time.Time.
 // Real servers give the rows in the order they are stored and every other type as its text in SQL; the table's name may
 // be qualified by a schema.
 func (c *Cluster) Rows(table string) [][]any {

@@ -16,7 +16,7 @@ type PromoteOptions struct {
 	DNSLag time.Duration
 	// StatusLag is how long the other instances still report the old writer as such. The new one knows at once.
 	StatusLag time.Duration
-	// DropSessions ends the sessions of the old and the new writer with SQLSTATE 57P01, as a real failover
+	// DropSessions ends the sessions of the old and the new writer as [Instance.Shutdown] does, because a real failover
 	// restarts both.
 	DropSessions bool
 }

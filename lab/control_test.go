@@ -107,6 +107,7 @@ func TestPromoteDropsSessions(t *testing.T) {
 		promote(t, cluster, "mydb-2", lab.PromoteOptions{DropSessions: true})
 		wantCode(t, <-old, e.shutdown)
 		wantCode(t, <-to, e.shutdown)
+		time.Sleep(silence)
 		e.wantDropped(t, within(time.Minute, ping(idle)))
 		if err := ping(other)(t.Context()); err != nil {
 			t.Errorf("a session elsewhere: %v", err)

@@ -10,6 +10,9 @@
 //	cfg.DialFunc, cfg.LookupFunc = cluster.DialContext, cluster.LookupHost
 //	db := stdlib.OpenDB(*cfg)
 //
+// With Options{Flavor: lab.AuroraMySQL} the DSN is one for go-sql-driver, whose Config.DialFunc = cluster.DialContext is
+// all it needs.
+//
 // A [Cluster] has a writer and readers that share their storage, speak the PostgreSQL or the MySQL protocol to
 // unmodified drivers, and know the functions, variables and tables by which a client finds out what Aurora it talks
 // to: which of them is up to the [Flavor]. It has a DNS of its own,
@@ -23,7 +26,7 @@
 // # Control plane
 //
 // [Cluster.Promote] makes another instance the writer. From that instant the old one accepts no write, not even
-// a commit. What is slow on AWS can be slow here: how long DNS and the status functions of the other instances
+// a commit. What is slow on AWS can be slow here: how long DNS and the status functions or tables of the other instances
 // go on showing the old writer is up to [PromoteOptions]. [Cluster.Failover] does the whole: fault, pause,
 // promotion, restart as a reader. [Cluster.SetDNS], [Cluster.FlapDNS] and [Cluster.FailDNS] make DNS worse.
 //

@@ -43,6 +43,7 @@ type engine struct {
 	retry                       string
 
 	tellsIdle       bool   // an idle session hears of a shutdown
+	refusedFenced   string // what a real writer, replaced while it runs, answers a write with; "": silence
 	reservedSetting string // that real servers need for themselves
 }
 
@@ -63,7 +64,7 @@ var engines = []engine{{
 	globalStatus: "information_schema.aurora_global_db_status", globalInstances: "information_schema.aurora_global_db_instance_status",
 	withoutTLS: "tls=false", connectTimeout: "timeout=3s",
 	refusedWrite: "1290", refusedTable: "1836", insecure: "3159", tooMany: "1040", shutdown: "1053", retry: "1213",
-	reservedSetting: "read_only",
+	refusedFenced: "1290", reservedSetting: "read_only",
 }}
 
 // eachEngine runs f with both.

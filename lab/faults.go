@@ -74,8 +74,9 @@ func (i *Instance) Heal() {
 // returns, and if its data have left the writer's history it is a new copy of the writer's.
 func (i *Instance) Restart() { i.backend().restart() }
 
-// Shutdown ends the process in an orderly way, as a planned restart does: each session gets FATAL 57P01, new
-// connections are refused until Restart.
+// Shutdown ends the process in an orderly way, as a planned restart does; new connections are refused until Restart.
+// With PostgreSQL each session gets FATAL 57P01. With MySQL a running statement gets error 1053, and idle sessions are
+// closed without a word; a real MariaDB closes all of them so.
 func (i *Instance) Shutdown() {
 	i.quiet()
 	i.backend().shutdown()

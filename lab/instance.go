@@ -43,9 +43,9 @@ type Instance struct {
 // knows what a fault means for the process, and tells the gate.
 type backend interface {
 	serve(conn *gate.Conn) // one client, until its connection ends
-	drop()                 // ends all sessions with FATAL 57P01
+	drop()                 // ends all sessions in an orderly way
 	crash()                // whatever the process was about to do never happens; its connections are reset
-	shutdown()             // ends all sessions with FATAL 57P01, and then the process
+	shutdown()             // drops all sessions, and then ends the process
 	freeze()
 	heal()    // ends all faults but a dead process
 	restart() // ends all faults; connections of before are reset

@@ -72,7 +72,8 @@ type Auth int
 
 // The ways to log in.
 const (
-	// Password is Options.User and Options.Password, checked by SCRAM-SHA-256 or, with MySQL, caching_sha2_password.
+	// Password is Options.User and Options.Password, checked by SCRAM-SHA-256, with MySQL by caching_sha2_password, and by a
+	// real MariaDB by mysql_native_password.
 	Password Auth = iota
 	// NativePassword is the same with MySQL's mysql_native_password.
 	NativePassword

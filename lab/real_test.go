@@ -185,11 +185,32 @@ func TestRealFreeze(t *testing.T) {
 	})
 }
 
+func TestRealPromotionOfALiveCluster(t *testing.T) {
+	eachReal(t, lab.Options{Instances: 2}, func(t *testing.T, e engine, cluster *lab.Cluster) {
+		old := cluster.Writer()
+		exec(t, open(t, cluster, old.Host()), "create table t (id int)")
+		committing, writing := connect(t, cluster, old.Host()), connect(t, cluster, old.Host())
+		exec(t, committing, "begin")
+		exec(t, committing, "insert into t values (1)")
+		promote(t, cluster, "mydb-2", lab.PromoteOptions{})
+		for name, err := range map[string]error{
+			"a commit": within(5*silence, running(committing, "commit")),
+			"a write":  within(5*silence, running(writing, "insert into t values (2)")),
+		} {
+			if code(err) != e.refusedFenced || e.refusedFenced == "" && !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s on the old writer: %v", name, err)
+			}
+		}
+		wantEqual(t, "rows", cluster.Rows("t"), [][]any{})
+	})
+}
+
 func TestRealShutdownAndFailover(t *testing.T) {
 	eachReal(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
-		idle := connect(t, cluster, cluster.Endpoint())
+		idle, busy := connect(t, cluster, cluster.Endpoint()), hanging(t, e, cluster, cluster.Writer())
 		<-cluster.Failover(lab.FailoverOptions{Fault: (*lab.Instance).Shutdown, After: silence, RestartAfter: time.Millisecond})
 		e.wantDropped(t, within(patience, ping(idle)))
+		e.wantDropped(t, <-busy) // MariaDB does not even say it to a running statement
 		wantEqual(t, "writer", cluster.Writer().ID(), "mydb-2")
 		wantEqual(t, "the old writer is a reader", e.isReader(t, cluster, cluster.Instance("mydb-1")), true)
 		wantEqual(t, "the new writer is a reader", e.isReader(t, cluster, cluster.Instance("mydb-2")), false)

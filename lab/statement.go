@@ -7,11 +7,12 @@ import (
 )
 
 // Statement is one statement as an instance received it. What is special about those of real servers is in
-// parentheses.
+// parentheses. Args of MySQL have the types the driver sends: go-sql-driver makes a bool a number, and strings of []byte
+// and time.Time.
 type Statement struct {
-	Conn   uint64    // number of the connection, counting those of one process from 1 (the server's process id)
+	Conn   uint64    // number of the connection, counting those of one process from 1 (the server's own number for it)
 	User   string    // who sent it
-	SQL    string    // the text, without the terminating semicolon (as it was sent)
+	SQL    string    // the text, without the terminating semicolon (as it was sent; with MariaDB as the proxy has rewritten it)
 	Args   []any     // the bound parameters as bool, int64, float64, string, []byte, time.Time or nil (string or nil)
 	InTx   bool      // inside a transaction block (not known: false)
 	Writer bool      // the instance was the writer at that moment (a reader may seem so some 10 ms too early)
@@ -51,11 +52,11 @@ func HangBefore() Fate { return Fate{fate: fate.HangBefore()} }
 // HangAfter runs the statement, commits it unless a transaction block is open, and never answers.
 func HangAfter() Fate { return Fate{fate: fate.HangAfter()} }
 
-// Delay runs the statement after d. A cancel request ends the wait; the statement does not run then.
+// Delay runs the statement after d. A cancel request or KILL QUERY ends the wait; the statement does not run then.
 func Delay(d time.Duration) Fate { return Fate{fate: fate.Delay(d)} }
 
 // Fail answers with an error instead of running the statement. code is a SQLSTATE, "40001"; with MySQL it is the
-// number of the error, "1213".
+// number of the error, "1213", which is sent with the SQLSTATE that belongs to it.
 func Fail(code, message string) Fate {
 	return Fate{fate: fate.Fail(nil), failure: failure{code, message, false}}
 }
