@@ -20,6 +20,7 @@ type Conn struct {
 	chain     *chain
 	rows      RowsWrapper // nil if the engine does not report from its Rows
 	rowsError func(ctx context.Context, err error) error
+	reading   string // text of the latest query, which rows belong to
 
 	target     Host     // where the connection was dialled to
 	identity   Identity // what the server said when the connection was opened
@@ -133,7 +134,7 @@ func (c *Conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	if err = c.end(ctx, call, sent, err); err != nil {
 		return nil, err
 	}
-	return c.wrapRows(ctx, rows), nil
+	return c.wrapRows(ctx, query, rows), nil
 }
 
 // ExecContext implements driver.ExecerContext.
@@ -314,14 +315,15 @@ func (c *Conn) endWatched(ctx context.Context, call Call, sent int64, err error)
 	return err
 }
 
-func (c *Conn) wrapRows(ctx context.Context, rows driver.Rows) driver.Rows {
+func (c *Conn) wrapRows(ctx context.Context, query string, rows driver.Rows) driver.Rows {
 	if c.rows == nil {
 		return rows
 	}
+	c.reading = query
 	return c.rows.WrapRows(ctx, rows, c.rowsError)
 }
 
 // rowsFailed is what Rows report their errors to.
 func (c *Conn) rowsFailed(ctx context.Context, err error) error {
-	return c.fail(ctx, Call{Op: OpRows}, true, err)
+	return c.fail(ctx, Call{OpRows, c.reading}, true, err)
 }

@@ -58,6 +58,10 @@ type ImplicitCommitter interface {
 	// CommitsImplicitly tells that the text holds such a statement, or may. It is
 	// asked for every statement inside a transaction.
 	CommitsImplicitly(query string) bool
+	// CommitsInParts tells that outside a transaction the text is not committed as a
+	// whole, or may not be: it holds several statements, or runs a procedure. It is
+	// asked for statements that have failed.
+	CommitsInParts(query string) bool
 }
 
 // ContextTx is implemented by a Native whose driver.Tx does not end with the context

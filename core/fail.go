@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // fail is the cold path of every call: it decides what the error means, who has
@@ -27,7 +26,7 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 	case fault == FaultReadOnly && !c.readOnly:
 		return c.refused(ctx, call, err)
 	case lost == nil && !fault.lost() && !closed:
-		return err
+		return c.answered(call, err)
 	}
 	// Who begins a transaction knows that the one before is over, also when
 	// database/sql has not come round to rolling it back.
@@ -110,8 +109,8 @@ func (c *Conn) refused(ctx context.Context, call Call, err error) error {
 		Op: call.Op, Host: c.link.Host(), Phase: "reply",
 		Sent: true, InTx: c.InTx(), Outcome: OutcomeRolledBack, Err: err,
 	}
-	if c.leaky || (!e.InTx && c.implicit != nil && severalStatements(call.Query)) {
-		e.Outcome = OutcomeUnknown // not of this statement, but of what came before it
+	if c.committedBefore(call) {
+		e.Outcome = OutcomeUnknown
 	}
 	if c.link.Want() == RoleWriter {
 		c.Cluster().Suspect(e.Host, err)
@@ -131,10 +130,29 @@ func (c *Conn) refused(ctx context.Context, call Call, err error) error {
 	return c.endTx(e)
 }
 
-// severalStatements tells that a text may hold more than one statement.
-func severalStatements(query string) bool {
-	_, rest, more := strings.Cut(query, ";")
-	return more && strings.TrimSpace(rest) != ""
+// committedBefore tells that a statement which failed without effect may have been
+// preceded by some that were committed, in its own text or in its transaction.
+func (c *Conn) committedBefore(call Call) bool {
+	if c.InTx() {
+		return c.leaky
+	}
+	return c.implicit != nil && c.implicit.CommitsInParts(call.Query)
+}
+
+// answered deals with an ordinary error, which only matters where it invites to
+// repeat everything.
+func (c *Conn) answered(call Call, err error) error {
+	if c.implicit == nil || !conflicts.match(err) {
+		return err
+	}
+	before := c.committedBefore(call)
+	if c.InTx() {
+		c.leaky = true // the server may have ended the transaction: what follows would be committed at once
+	}
+	if !before {
+		return err
+	}
+	return &Error{Op: call.Op, Host: c.link.Host(), Phase: "reply", Sent: true, InTx: c.InTx(), Outcome: OutcomeUnknown, Err: err}
 }
 
 func (c *Conn) recover(ctx context.Context, call Call, e *Error) {

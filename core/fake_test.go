@@ -383,6 +383,9 @@ func (t *fakeTx) Rollback() error { return (*fakeNative)(t).exchange(context.Bac
 // CommitsImplicitly makes "ddl" a statement that commits.
 func (n *fakeNative) CommitsImplicitly(query string) bool { return query == "ddl" }
 
+// CommitsInParts makes "several" a text of several statements.
+func (n *fakeNative) CommitsInParts(query string) bool { return query == "several" }
+
 type fakeStmt fakeNative
 
 func (s *fakeStmt) Close() error                               { s.closedStatements++; return nil }

@@ -43,7 +43,7 @@ func (c *legacyConn) Query(query string, args []driver.Value) (driver.Rows, erro
 	if err = c.end(ctx, call, sent, err); err != nil {
 		return nil, err
 	}
-	return c.wrapRows(ctx, rows), nil
+	return c.wrapRows(ctx, query, rows), nil
 }
 
 // handOut is the connection as database/sql gets it: it has the interfaces that

@@ -127,5 +127,5 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 	if err = c.end(ctx, call, sent, err); err != nil {
 		return nil, err
 	}
-	return c.wrapRows(ctx, rows), nil
+	return c.wrapRows(ctx, s.text, rows), nil
 }

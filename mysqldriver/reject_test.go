@@ -23,6 +23,23 @@ func TestRejectReadOnlyOfSeveralStatements(t *testing.T) {
 	}
 }
 
+// Likewise where it is the rows that meet the refusal.
+func TestReadOnlyInALaterResult(t *testing.T) {
+	s := startFake(t, map[string]fakeReply{"one": rowsReplies["one"], "b": {err: serverError(1836, "HY000")}})
+	db := sql.OpenDB(connector(t, parsed(t, "app@tcp("+s.addr+")/x?multiStatements=true&rejectReadOnly=true"), WithPlugins()))
+	defer db.Close()
+	rows, err := db.QueryContext(t.Context(), "a; one; b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() || rows.NextResultSet() {
+	}
+	if err := rows.Err(); !errors.Is(err, core.ErrOutcomeUnknown) || errors.Is(err, driver.ErrBadConn) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // The only connection of a driver.Driver has the interfaces that go-sql-driver's has.
 func TestOpenIsComplete(t *testing.T) {
 	s := startFake(t, nil)

@@ -27,12 +27,24 @@ func isConflict(err error) bool {
 
 // committing are the first words of the statements that commit the open
 // transaction or end it (MySQL's manual, "Statements That Cause an Implicit
-// Commit"). Some statements that begin with one of them do not.
+// Commit"), or may do anything: procedures, prepared statements of SQL's own, and
+// MariaDB's compound statements. Some statements that begin with one of them do not.
 var committing = map[string]bool{
 	"alter": true, "analyze": true, "begin": true, "cache": true, "change": true, "check": true, "commit": true,
-	"create": true, "drop": true, "flush": true, "grant": true, "import": true, "install": true, "lock": true,
+	"call": true, "case": true, "create": true, "drop": true, "execute": true, "flush": true, "for": true, "grant": true,
+	"if": true, "import": true, "install": true, "lock": true, "loop": true, "repeat": true, "while": true,
 	"optimize": true, "rename": true, "repair": true, "reset": true, "restart": true, "revoke": true, "rollback": true,
 	"shutdown": true, "start": true, "stop": true, "truncate": true, "uninstall": true, "unlock": true, "xa": true,
+}
+
+// CommitsInParts implements core.ImplicitCommitter.
+func (c *conn) CommitsInParts(query string) bool {
+	statement, rest, more := strings.Cut(query, ";")
+	if more && strings.TrimSpace(rest) != "" {
+		return true
+	}
+	word, _ := firstWord(statement)
+	return strings.EqualFold(word, "call") || strings.EqualFold(word, "execute")
 }
 
 // longest is the length of the longest of these words.
@@ -61,7 +73,11 @@ func endsTransaction(statement string) bool {
 	}
 	switch string(lower[:len(word)]) {
 	case "set":
-		return containsFold(rest, "autocommit") || containsFold(rest, "password")
+		next, _ := firstWord(rest) // MariaDB has SET STATEMENT ... FOR another statement
+		return strings.EqualFold(next, "statement") || containsFold(rest, "autocommit") || containsFold(rest, "password")
+	case "load":
+		next, _ := firstWord(rest)
+		return strings.EqualFold(next, "index")
 	case "rollback":
 		next, _ := firstWord(rest)
 		return !strings.EqualFold(next, "to") // a savepoint
@@ -69,13 +85,18 @@ func endsTransaction(statement string) bool {
 	return committing[string(lower[:len(word)])]
 }
 
-// firstWord skips space and comments. The text of /*! comments is executed.
+// firstWord skips space and comments. The text of /*! comments is executed, and that
+// of /*M! comments by MariaDB.
 func firstWord(s string) (word, rest string) {
 	for {
-		s = strings.TrimLeft(s, " \t\r\n(")
+		s = strings.TrimLeft(s, " \t\r\n\v\f(")
 		switch {
 		case strings.HasPrefix(s, "/*!"):
 			s = strings.TrimLeft(s[len("/*!"):], "0123456789")
+		case strings.HasPrefix(s, "/*M!"):
+			s = strings.TrimLeft(s[len("/*M!"):], "0123456789")
+		case strings.HasPrefix(s, "*/"): // of such a comment
+			s = s[len("*/"):]
 		case strings.HasPrefix(s, "/*"):
 			_, s, _ = strings.Cut(s, "*/")
 		case strings.HasPrefix(s, "--"), strings.HasPrefix(s, "#"):
