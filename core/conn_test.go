@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +72,7 @@ func TestResetSessionPeeksAfterIdling(t *testing.T) {
 // What a call that fails becomes, without any plugin.
 func TestFailedCalls(t *testing.T) {
 	exec := func(ctx context.Context, c *Conn) error { _, err := c.ExecContext(ctx, "x", nil); return err }
+	elsewhere := &net.OpError{Op: "read", Err: syscall.ECONNRESET} // of what LOAD DATA reads from, for instance
 	tests := map[string]struct {
 		host    func(h *fakeHost)
 		conn    func(c *Conn)
@@ -84,6 +86,7 @@ func TestFailedCalls(t *testing.T) {
 		"aborted before":         {nil, func(c *Conn) { c.Link().Abort(errTestCause) }, []error{driver.ErrBadConn, errTestCause}, []error{ErrOutcomeUnknown}, false},
 		"B43: read-only, any":    {func(h *fakeHost) { h.fails['e'] = errFakeReadOnly }, nil, []error{errFakeReadOnly}, []error{ErrFailover, driver.ErrBadConn}, true},
 		"B43: read-only, writer": {func(h *fakeHost) { h.fails['e'] = errFakeReadOnly }, func(c *Conn) { c.Expect(RoleWriter) }, []error{errFakeReadOnly}, []error{ErrFailover, driver.ErrBadConn}, true},
+		"another socket's error": {func(h *fakeHost) { h.fails['e'] = elsewhere }, nil, []error{elsewhere}, []error{driver.ErrBadConn, ErrOutcomeUnknown, ErrFailover}, true},
 		"busy":                   {func(h *fakeHost) { h.fails['e'] = errFakeBusy }, nil, []error{errFakeBusy}, []error{driver.ErrBadConn, ErrFailover}, true},
 		"ErrSkip":                {func(h *fakeHost) { h.fails['e'] = driver.ErrSkip }, nil, []error{driver.ErrSkip}, nil, true},
 	}

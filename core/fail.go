@@ -25,7 +25,7 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 		return c.canceled(ctx, call, sent, closed, err)
 	case fault == FaultReadOnly && !c.readOnly:
 		return c.refused(ctx, call, err)
-	case lost == nil && !fault.lost() && !closed:
+	case lost == nil && !closed && (!fault.lost() || (fault == FaultLink && c.vouched())):
 		return c.answered(call, err)
 	}
 	// Who begins a transaction knows that the one before is over, also when
@@ -44,6 +44,14 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 		}
 	}
 	return c.endTx(e)
+}
+
+// vouched tells that the driver says that its connection is as good as before: the
+// network error is of something else, such as what the application gives to LOAD
+// DATA to read.
+func (c *Conn) vouched() bool {
+	v, ok := c.Native.(driver.Validator)
+	return ok && v.IsValid()
 }
 
 // outcome is what is known about a request whose connection broke. Inside a
