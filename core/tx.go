@@ -1,6 +1,10 @@
 package core
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
 // connTx is the driver.Tx of a Conn. It is as large as a pointer, so that making
 // an interface of it allocates nothing.
@@ -28,7 +32,7 @@ func (t connTx) Commit() error {
 	return err
 }
 
-var errOpenTx = errors.New("a transaction is open that could not be committed")
+var errOpenTx = errors.New("a transaction is open that could not be ended")
 
 // commit ends with the context of BeginTx, whatever the driver does.
 func (c *Conn) commit() error {
@@ -38,12 +42,24 @@ func (c *Conn) commit() error {
 	return c.tx.Commit()
 }
 
-// rollback likewise; but one that comes after the end of that context is on its own.
+// lateRollback bounds a rollback that comes when the transaction's context has ended:
+// a server that does not answer keeps nobody's place in the pool for longer. It rolls
+// back by itself when the connection is closed.
+const lateRollback = time.Second
+
+// rollback likewise.
 func (c *Conn) rollback() error {
-	if tx, ok := c.Native.(ContextTx); ok && c.txCtx.Done() != nil && c.txCtx.Err() == nil {
-		return tx.RollbackContext(c.txCtx)
+	tx, ok := c.Native.(ContextTx)
+	if !ok || c.txCtx.Done() == nil {
+		return c.tx.Rollback()
 	}
-	return c.tx.Rollback()
+	ctx := c.txCtx
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(c.connector.ctx, lateRollback)
+		defer cancel()
+	}
+	return tx.RollbackContext(ctx)
 }
 
 // Rollback implements driver.Tx. When the connection is lost the server has
@@ -57,9 +73,12 @@ func (t connTx) Rollback() error {
 		ctx = o.CallStart(ctx, c, call)
 	}
 	err := c.rollback()
-	if c.link.Lost() != nil || c.lostTx != nil || c.connector.Classify(err).lost() {
+	switch {
+	case c.link.Lost() != nil || c.lostTx != nil || c.connector.Classify(err).lost():
 		c.link.Condemn(errBroken)
 		err = nil
+	case err != nil:
+		c.link.Condemn(errOpenTx)
 	}
 	for i := len(c.chain.observers) - 1; i >= 0; i-- {
 		c.chain.observers[i].CallEnd(ctx, c, call, err)
