@@ -259,6 +259,20 @@ func TestLostTransaction(t *testing.T) {
 	}
 }
 
+// A connection that could not roll back is perhaps still in the transaction.
+func TestFailedRollback(t *testing.T) {
+	f := newFakeCluster("w1")
+	c := open(t, f.handle(t, nil))
+	tx, err := c.BeginTx(t.Context(), driver.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.with("w1", func(h *fakeHost) { h.fails['R'] = stateError("57014") })
+	if err := tx.Rollback(); !errors.Is(err, stateError("57014")) || c.IsValid() {
+		t.Errorf("%v, valid %t", err, c.IsValid())
+	}
+}
+
 func TestLostCommit(t *testing.T) {
 	f := newFakeCluster("w1")
 	c := open(t, f.handle(t, nil))

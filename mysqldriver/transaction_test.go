@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -136,6 +137,34 @@ func TestConflictAfterACommit(t *testing.T) {
 				t.Errorf("%v, outcome unknown: %t", err, got)
 			}
 		})
+	}
+}
+
+// database/sql rolls back by itself when a transaction's context has ended. On a host
+// that does not answer that ends with the handle at the latest.
+func TestRollbackEndsWithTheHandle(t *testing.T) {
+	s := startFake(t, map[string]fakeReply{"ROLLBACK": {silent: true}})
+	k := connector(t, parsed(t, "app@tcp("+s.addr+")/x"), WithPlugins())
+	c, err := k.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	tx, err := c.(driver.ConnBeginTx).BeginTx(ctx, driver.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	time.AfterFunc(10*time.Millisecond, func() { _ = k.Close() }) // never fails
+	if err := tx.Rollback(); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if c.(driver.Validator).IsValid() {
+		t.Error("the connection would go back into the pool")
+	}
+	if seen := s.seen(); seen[len(seen)-1] != "ROLLBACK" {
+		t.Errorf("the server saw %q", seen)
 	}
 }
 
