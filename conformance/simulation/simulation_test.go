@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -60,12 +61,34 @@ func (r *Result) add(o Result) {
 func simulate(t *testing.T, seed uint64, trace func(string, ...any)) Result {
 	t.Helper()
 	front := draw(t, seed)
+	var kept lines
+	if trace == nil {
+		trace = kept.add
+	}
 	var r Result
 	synctest.Test(t, func(t *testing.T) { r = Run(front, seed, trace) })
+	if len(r.Problems) > 0 && kept.list != nil {
+		t.Logf("seed %d:\n%s", seed, strings.Join(kept.list, "\n"))
+	}
 	for _, p := range r.Problems {
 		t.Error(fmt.Sprintf("seed %d (go test ./simulation -run TestSimulation -seed %d -engine %s -v): ", seed, seed, front.Name()) + p)
 	}
 	return r
+}
+
+// lines keep the trace of a run until it has turned out well. A second run of a seed
+// is not quite the same: awsdb itself draws random numbers, and of several
+// goroutines that wait for the same event any may come first.
+type lines struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (l *lines) add(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, line)
 }
 
 // draw chooses the front end. Everything else that a seed draws is independent of
