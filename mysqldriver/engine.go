@@ -158,9 +158,11 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 // connector returns the driver's Connector for a target. Its connections share
 // the configuration, as they do with the bare driver: one for each connection
 // would be half a kilobyte. A user of the target's own comes with a password that
-// is good for one login.
+// is good for one login; and where TLS is only preferred the driver takes it out of
+// the configuration, for good, when it meets a server without.
 func (e *engine) connector(t core.Target) (driver.Connector, error) {
-	r, shared := route{t.Host.Addr, t.Monitor}, t.User == ""
+	preferred := e.base.AllowFallbackToPlaintext || e.base.TLSConfig == "preferred"
+	r, shared := route{t.Host.Addr, t.Monitor}, t.User == "" && !preferred
 	if k, ok := e.connectors.Load(r); ok && shared {
 		return k.(driver.Connector), nil
 	}

@@ -21,9 +21,10 @@ import (
 // fakeServer speaks as much of MySQL's protocol as these tests need. It accepts
 // every login. What the server itself does is tested in the lab.
 type fakeServer struct {
-	addr    string                     // of the listener
-	tls     atomic.Pointer[tls.Config] // nil: no TLS
-	replies map[string]fakeReply       // by statement; all others succeed without rows
+	addr      string                     // of the listener
+	tls       atomic.Pointer[tls.Config] // nil: no TLS
+	encrypted atomic.Bool                // a login came over TLS
+	replies   map[string]fakeReply       // by statement; all others succeed without rows
 
 	mu         sync.Mutex
 	statements []string
@@ -134,6 +135,7 @@ func (s *fakeServer) serve(w *fakeWire) error {
 	if err == nil && secure != nil && len(login) == 32 {
 		w.Conn = tls.Server(w.Conn, secure)
 		login, err = w.receive()
+		s.encrypted.Store(err == nil)
 	}
 	if err != nil {
 		return err

@@ -15,9 +15,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/awsdb/awsdb/core"
 )
@@ -197,5 +201,45 @@ func TestTLSParameterErrors(t *testing.T) {
 	cfg.TLS = &tls.Config{}
 	if _, err := NewConnector(cfg); !errors.Is(err, core.ErrConfig) || !strings.Contains(err.Error(), "Config.TLS") {
 		t.Errorf("Config.TLS and ssl_ca: %v", err)
+	}
+}
+
+// go-sql-driver forgets TLS for a whole configuration when it meets a server without
+// (tls=preferred). Here that is true of one connection only.
+func TestPreferredTLSComesBack(t *testing.T) {
+	for name, prefer := range map[string]func(*mysql.Config){
+		"tls=preferred": func(cfg *mysql.Config) { cfg.TLSConfig = "preferred" },
+		"AllowFallbackToPlaintext": func(cfg *mysql.Config) {
+			cfg.TLS, cfg.AllowFallbackToPlaintext = &tls.Config{InsecureSkipVerify: true}, true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startFake(t, nil)
+			cfg := parsed(t, "app@tcp("+s.addr+")/x")
+			prefer(cfg)
+			k := connector(t, cfg, WithPlugins())
+			var encrypted []bool
+			for _, offered := range []bool{false, true} {
+				if offered {
+					s.tls.Store(&tls.Config{Certificates: []tls.Certificate{newAuthority(t).leaf(t, "127.0.0.1")}})
+				}
+				var opening sync.WaitGroup
+				for range 2 { // at the same time: the race detector watches
+					opening.Go(func() {
+						c, err := k.Connect(t.Context())
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						_ = c.Close() // has served
+					})
+				}
+				opening.Wait()
+				encrypted = append(encrypted, s.encrypted.Swap(false))
+			}
+			if diff := cmp.Diff([]bool{false, true}, encrypted); diff != "" {
+				t.Errorf("encrypted (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
