@@ -29,7 +29,11 @@ func detect(ctx context.Context, n core.Native, endpoint core.Endpoint, log *slo
 		return nil, err
 	}
 	rows, err := ask(ctx, n, `SELECT @@version, @@version_comment, @@report_host`)
-	if err != nil {
+	switch {
+	case err == nil:
+	case refusedByServer(err):
+		return community, nil // something that speaks MySQL's protocol
+	default:
 		return nil, err
 	}
 	version, comment, reportHost := rows[0][0].value, rows[0][1].value, rows[0][2].value

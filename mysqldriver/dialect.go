@@ -12,7 +12,7 @@ import (
 // dialect is one kind of MySQL service.
 type dialect struct {
 	code     string
-	identity string // one row: instance id or endpoint, read-only?
+	identity string // one row: instance id or endpoint, read-only?, and @@autocommit if it reads a table
 	topology string // "" if there is none
 	// instances makes instances of the rows of topology.
 	instances func(ctx context.Context, n core.Native, rows [][]text) ([]core.Instance, error)
@@ -33,7 +33,7 @@ var (
 	}
 	multiAZ = &dialect{
 		code:      "rds-multi-az-mysql-cluster",
-		identity:  `SELECT (SELECT endpoint FROM mysql.rds_topology WHERE id = @@server_id LIMIT 1), @@read_only`,
+		identity:  `SELECT (SELECT endpoint FROM mysql.rds_topology WHERE id = @@server_id LIMIT 1), @@read_only, @@autocommit`,
 		topology:  `SELECT id, endpoint, @@server_id FROM mysql.rds_topology`,
 		instances: multiAZInstances,
 	}
@@ -78,15 +78,22 @@ func (d *dialect) Code() string { return d.code }
 // Clustered implements core.Dialect.
 func (d *dialect) Clustered() bool { return d.topology != "" }
 
-// Identify implements core.Dialect. It reads variables of the server only, which
-// costs it less than a query.
+// Identify implements core.Dialect. It reads variables of the server only, where it
+// can, which costs it less than a query.
 func (d *dialect) Identify(ctx context.Context, n core.Native) (core.Identity, error) {
 	rows, err := ask(ctx, n, d.identity)
 	if err != nil {
 		return core.Identity{}, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 2 {
+	if len(rows) != 1 || len(rows[0]) < 2 {
 		return core.Identity{}, fmt.Errorf("identity: %d rows instead of one", len(rows))
+	}
+	if len(rows[0]) > 2 && isOff(rows[0][2].value) {
+		// Reading a table has begun a transaction: the application's first one would see
+		// the data as of now.
+		if _, err := ask(ctx, n, `ROLLBACK`); err != nil {
+			return core.Identity{}, err
+		}
 	}
 	id := core.Identity{ID: firstLabel(rows[0][0].value), Role: core.RoleReader}
 	if isOff(rows[0][1].value) {
