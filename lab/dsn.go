@@ -34,6 +34,7 @@ func (c *Cluster) DSN(host string, params ...string) string {
 	o := c.options
 	address := net.JoinHostPort(host, strconv.Itoa(c.port()))
 	if o.Flavor.family() == mySQL {
+		query = strings.ReplaceAll(query, "%2C", ",") // go-sql-driver splits charset as it is
 		return strings.TrimSuffix(fmt.Sprintf("%s:%s@tcp(%s)/%s?%s", o.User, o.Password, address, url.PathEscape(o.Database), query), "?")
 	}
 	u := url.URL{
