@@ -4,36 +4,37 @@ import (
 	"strings"
 
 	sql "github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 // administration parses the statements about the session and the server.
 func (p *parser) administration(keyword string) sql.Stmt {
 	switch keyword {
 	case "set":
-		p.next()
+		p.Next()
 		return p.set()
 	case "show":
-		p.next()
+		p.Next()
 		return p.show()
 	case "describe", "desc", "explain":
-		p.next()
-		if t := p.peek(); keyword == "explain" && (t.is("select") || !p.isName()) {
+		p.Next()
+		if t := p.Peek(); keyword == "explain" && (t.Is("select") || !p.IsName()) {
 			p.unsupported("EXPLAIN")
 		}
 		return p.showColumns(p.table(), false)
 	case "use":
-		p.next()
-		return Use{Database: p.name()}
+		p.Next()
+		return Use{Database: p.Name()}
 	case "do":
-		p.next()
+		p.Next()
 		q := &sql.Select{}
 		p.items(q)
 		return Do{Query: q}
 	case "kill":
-		p.next()
-		only := p.word("query")
+		p.Next()
+		only := p.Word("query")
 		if !only {
-			p.word("connection")
+			p.Word("connection")
 		}
 		return Kill{StatementOnly: only, ID: p.selection()}
 	case "analyze", "optimize", "flush", "grant", "revoke", "check", "repair", "unlock":
@@ -59,44 +60,44 @@ func (p *parser) set() sql.Stmt {
 	s := Set{}
 	for {
 		s.Assignments = append(s.Assignments, p.setOne()...)
-		if !p.op(",") {
+		if !p.Op(",") {
 			return s
 		}
 	}
 }
 
 func (p *parser) setTransaction() (SetTransaction, bool) {
-	mark := p.at
-	s := SetTransaction{Scope: p.anyWord("global", "session", "local")}
+	mark := p.At
+	s := SetTransaction{Scope: p.AnyWord("global", "session", "local")}
 	if s.Scope == "local" {
 		s.Scope = "session"
 	}
-	if !p.word("transaction") {
-		p.at = mark
+	if !p.Word("transaction") {
+		p.At = mark
 		return s, false
 	}
 	for {
 		switch {
-		case p.word("isolation", "level"):
+		case p.Word("isolation", "level"):
 			switch {
-			case p.word("serializable"):
+			case p.Word("serializable"):
 				s.Isolation = "SERIALIZABLE"
-			case p.word("repeatable", "read"):
+			case p.Word("repeatable", "read"):
 				s.Isolation = "REPEATABLE-READ"
-			case p.word("read", "committed"):
+			case p.Word("read", "committed"):
 				s.Isolation = "READ-COMMITTED"
-			case p.word("read", "uncommitted"):
+			case p.Word("read", "uncommitted"):
 				s.Isolation = "READ-UNCOMMITTED"
 			default:
 				p.fail()
 			}
-		case p.word("read", "only"), p.word("read", "write"):
-			only := p.tokens[p.at-1].lower == "only"
+		case p.Word("read", "only"), p.Word("read", "write"):
+			only := p.Tokens[p.At-1].Lower == "only"
 			s.ReadOnly = &only
 		default:
 			p.fail()
 		}
-		if !p.op(",") {
+		if !p.Op(",") {
 			return s, true
 		}
 	}
@@ -105,39 +106,39 @@ func (p *parser) setTransaction() (SetTransaction, bool) {
 // setOne takes one assignment, or NAMES and its kind, which are several.
 func (p *parser) setOne() []Assignment {
 	switch {
-	case p.word("names"):
+	case p.Word("names"):
 		return p.setNames()
-	case p.word("character", "set"), p.word("charset"):
+	case p.Word("character", "set"), p.Word("charset"):
 		charset := p.charsetName()
 		return []Assignment{literal("character_set_client", charset), literal("character_set_results", charset)}
-	case p.peek().is("password"), p.peek().is("role"), p.peek().is("default") && p.peekAt(1).is("role"):
-		p.unsupported("SET " + strings.ToUpper(p.peek().text))
+	case p.Peek().Is("password"), p.Peek().Is("role"), p.Peek().Is("default") && p.PeekAt(1).Is("role"):
+		p.unsupported("SET " + strings.ToUpper(p.Peek().Text))
 	}
 	a := Assignment{}
-	switch t := p.peek(); {
-	case t.kind == userVariable:
-		p.next()
-		a.Scope, a.Name = "user", t.text
-	case p.op("@@"):
+	switch t := p.Peek(); {
+	case t.Kind == token.UserVariable:
+		p.Next()
+		a.Scope, a.Name = "user", t.Text
+	case p.Op("@@"):
 		a.Scope, a.Name = p.scopedName()
 	default:
-		if a.Scope = p.anyWord("global", "session", "local", "persist", "persist_only"); a.Scope == "local" {
+		if a.Scope = p.AnyWord("global", "session", "local", "persist", "persist_only"); a.Scope == "local" {
 			a.Scope = "session"
 		}
-		a.Name = strings.ToLower(p.name())
-		for p.op(".") { // a component's variable
-			a.Name += "." + strings.ToLower(p.label())
+		a.Name = strings.ToLower(p.Name())
+		for p.Op(".") { // a component's variable
+			a.Name += "." + strings.ToLower(p.Label())
 		}
 	}
-	if !p.op("=") {
-		p.expect(":=")
+	if !p.Op("=") {
+		p.Expect(":=")
 	}
-	if a.Scope != "user" && p.word("default") {
+	if a.Scope != "user" && p.Word("default") {
 		return []Assignment{a}
 	}
-	if t := p.peek(); a.Scope != "user" && t.kind == word && !p.peekAt(1).isOp("(") && bareValue(t.lower) {
-		p.next()
-		a.Query = &sql.Select{Items: []sql.Item{{X: sql.String{Text: t.text}, Alias: "value"}}}
+	if t := p.Peek(); a.Scope != "user" && t.Kind == token.Word && !p.PeekAt(1).IsOp("(") && bareValue(t.Lower) {
+		p.Next()
+		a.Query = &sql.Select{Items: []sql.Item{{X: sql.String{Text: t.Text}, Alias: "value"}}}
 		return []Assignment{a}
 	}
 	a.Query = p.selection()
@@ -158,17 +159,17 @@ func literal(name, text string) Assignment {
 }
 
 func (p *parser) charsetName() string {
-	if p.peek().kind == text {
-		return p.next().text
+	if p.Peek().Kind == token.Text {
+		return p.Next().Text
 	}
-	return p.label()
+	return p.Label()
 }
 
 func (p *parser) setNames() []Assignment {
 	charset := p.charsetName()
 	list := []Assignment{literal("character_set_client", charset), literal("character_set_connection", charset),
 		literal("character_set_results", charset)}
-	if p.word("collate") {
+	if p.Word("collate") {
 		list = append(list, literal("collation_connection", p.charsetName()))
 	}
 	return list
@@ -176,51 +177,51 @@ func (p *parser) setNames() []Assignment {
 
 // show parses SHOW.
 func (p *parser) show() sql.Stmt {
-	scope := p.anyWord("global", "session", "local")
-	full := p.word("full")
+	scope := p.AnyWord("global", "session", "local")
+	full := p.Word("full")
 	prefix := ""
 	if scope == "global" {
 		prefix = "global_"
 	}
 	switch {
-	case p.word("variables"):
+	case p.Word("variables"):
 		return p.shown(prefix+"variables", "Variable_name")
-	case p.word("status"):
+	case p.Word("status"):
 		return p.shown(prefix+"status", "Variable_name")
-	case p.word("replica", "status"), p.word("slave", "status"):
-		name := p.tokens[p.at-2].lower + "_status"
-		if p.word("for") {
-			p.expectWord("channel")
+	case p.Word("replica", "status"), p.Word("slave", "status"):
+		name := p.Tokens[p.At-2].Lower + "_status"
+		if p.Word("for") {
+			p.ExpectWord("channel")
 			p.text()
 		}
 		return p.shown(name, "")
-	case p.anyWord("tables") != "":
+	case p.AnyWord("tables") != "":
 		return p.showTables(full)
-	case p.anyWord("columns", "fields") != "":
-		if p.anyWord("from", "in") == "" {
+	case p.AnyWord("columns", "fields") != "":
+		if p.AnyWord("from", "in") == "" {
 			p.fail()
 		}
 		table := p.table()
-		if p.anyWord("from", "in") != "" {
-			p.name()
+		if p.AnyWord("from", "in") != "" {
+			p.Name()
 		}
 		return p.showColumns(table, full)
-	case p.anyWord("databases", "schemas") != "":
+	case p.AnyWord("databases", "schemas") != "":
 		return p.shown("databases", "Database")
-	case p.word("warnings"), p.word("errors"):
+	case p.Word("warnings"), p.Word("errors"):
 		_, _ = p.limit()
 		return p.shown("warnings", "")
-	case p.word("processlist"):
+	case p.Word("processlist"):
 		return p.shown("processlist", "")
-	case p.word("engines"), p.word("storage", "engines"):
+	case p.Word("engines"), p.Word("storage", "engines"):
 		return p.shown("engines", "")
-	case p.word("collation"):
+	case p.Word("collation"):
 		return p.shown("collation", "Collation")
-	case p.word("character", "set"), p.word("charset"):
+	case p.Word("character", "set"), p.Word("charset"):
 		return p.shown("character_set", "Charset")
 	}
-	if t := p.peek(); t.kind == word {
-		p.unsupported("SHOW " + strings.ToUpper(t.text))
+	if t := p.Peek(); t.Kind == token.Word {
+		p.unsupported("SHOW " + strings.ToUpper(t.Text))
 	}
 	p.fail()
 	return nil
@@ -235,9 +236,9 @@ func (p *parser) shown(view, likeColumn string) Show {
 
 func (p *parser) filter(q *sql.Select, likeColumn string) {
 	switch {
-	case likeColumn != "" && p.word("like"):
+	case likeColumn != "" && p.Word("like"):
 		q.Where = both(q.Where, sql.Like{X: sql.Column{Name: likeColumn}, Pattern: sql.String{Text: p.text()}, Fold: true})
-	case p.word("where"):
+	case p.Word("where"):
 		q.Where = both(q.Where, p.condition())
 	}
 }
@@ -246,8 +247,8 @@ func (p *parser) filter(q *sql.Select, likeColumn string) {
 func (p *parser) showTables(full bool) Show {
 	schema := sql.Expr(sql.Call{Name: "database"})
 	name := p.options.Database
-	if p.anyWord("from", "in") != "" {
-		name = p.name()
+	if p.AnyWord("from", "in") != "" {
+		name = p.Name()
 		schema = sql.String{Text: name}
 	}
 	q := &sql.Select{

@@ -4,22 +4,23 @@ import (
 	"strings"
 
 	sql "github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 // insert parses INSERT and REPLACE.
 func (p *parser) insert() sql.Stmt {
-	replace := p.next().lower == "replace"
-	_ = p.anyWord("low_priority", "delayed", "high_priority")
-	ignore := p.word("ignore")
-	p.word("into")
+	replace := p.Next().Lower == "replace"
+	_ = p.AnyWord("low_priority", "delayed", "high_priority")
+	ignore := p.Word("ignore")
+	p.Word("into")
 	s := &sql.Insert{Table: p.table()}
-	if p.peek().isOp("(") && !p.queryAt(0) {
+	if p.Peek().IsOp("(") && !p.queryAt(0) {
 		s.Columns = p.insertColumns()
 	}
 	switch {
-	case p.word("values"), p.word("value"):
+	case p.Word("values"), p.Word("value"):
 		s.Source = p.insertValues()
-	case p.word("set"):
+	case p.Word("set"):
 		row := []sql.Expr{}
 		for _, a := range p.assignments() {
 			s.Columns = append(s.Columns, a.Column)
@@ -33,14 +34,14 @@ func (p *parser) insert() sql.Stmt {
 	switch {
 	case replace:
 		s.OnConflict = &sql.Conflict{Replace: true}
-	case p.word("on", "duplicate", "key", "update"):
+	case p.Word("on", "duplicate", "key", "update"):
 		p.newRow = alias
 		s.OnConflict = &sql.Conflict{Set: p.assignments(), Repeat: true}
 		p.newRow = ""
 	case ignore:
 		s.OnConflict = &sql.Conflict{}
 	}
-	if p.options.MariaDB && p.word("returning") {
+	if p.options.MariaDB && p.Word("returning") {
 		q := &sql.Select{}
 		p.items(q)
 		s.Returning = q.Items
@@ -50,20 +51,20 @@ func (p *parser) insert() sql.Stmt {
 
 // insertColumns takes (a, b, …), which may be empty.
 func (p *parser) insertColumns() []string {
-	if p.peekAt(1).isOp(")") {
-		p.at += 2
+	if p.PeekAt(1).IsOp(")") {
+		p.At += 2
 		return nil
 	}
-	p.expect("(")
+	p.Expect("(")
 	var list []string
 	for {
-		name := p.name()
-		for p.op(".") {
-			name = p.label()
+		name := p.Name()
+		for p.Op(".") {
+			name = p.Label()
 		}
 		list = append(list, name)
-		if !p.op(",") {
-			p.expect(")")
+		if !p.Op(",") {
+			p.Expect(")")
 			return list
 		}
 	}
@@ -73,18 +74,18 @@ func (p *parser) insertColumns() []string {
 func (p *parser) insertValues() *sql.Select {
 	q := &sql.Select{}
 	for {
-		p.word("row")
-		p.expect("(")
+		p.Word("row")
+		p.Expect("(")
 		row := []sql.Expr{}
-		if !p.peek().isOp(")") {
+		if !p.Peek().IsOp(")") {
 			row = append(row, p.valueOrDefault())
-			for p.op(",") {
+			for p.Op(",") {
 				row = append(row, p.valueOrDefault())
 			}
 		}
-		p.expect(")")
+		p.Expect(")")
 		q.Values = append(q.Values, row)
-		if !p.op(",") {
+		if !p.Op(",") {
 			break
 		}
 	}
@@ -95,8 +96,8 @@ func (p *parser) insertValues() *sql.Select {
 }
 
 func (p *parser) valueOrDefault() sql.Expr {
-	if p.peek().is("default") && !p.peekAt(1).isOp("(") {
-		p.next()
+	if p.Peek().Is("default") && !p.PeekAt(1).IsOp("(") {
+		p.Next()
 		return sql.Default{}
 	}
 	return p.value()
@@ -104,11 +105,11 @@ func (p *parser) valueOrDefault() sql.Expr {
 
 // rowAlias takes the name that ON DUPLICATE KEY UPDATE calls the new row by.
 func (p *parser) rowAlias(s *sql.Insert) string {
-	if s.Source != nil && s.Source.Values == nil || !p.word("as") {
+	if s.Source != nil && s.Source.Values == nil || !p.Word("as") {
 		return ""
 	}
-	alias := p.name()
-	if p.peek().isOp("(") {
+	alias := p.Name()
+	if p.Peek().IsOp("(") {
 		p.unsupported("column aliases of the row to insert")
 	}
 	return alias
@@ -118,29 +119,29 @@ func (p *parser) rowAlias(s *sql.Insert) string {
 func (p *parser) assignments() []sql.Assignment {
 	var list []sql.Assignment
 	for {
-		name := p.name()
-		for p.op(".") {
-			name = p.label()
+		name := p.Name()
+		for p.Op(".") {
+			name = p.Label()
 		}
-		if !p.op(":=") {
-			p.expect("=")
+		if !p.Op(":=") {
+			p.Expect("=")
 		}
 		list = append(list, sql.Assignment{Column: name, Value: p.valueOrDefault()})
-		if !p.op(",") {
+		if !p.Op(",") {
 			return list
 		}
 	}
 }
 
 func (p *parser) update() sql.Stmt {
-	p.expectWord("update")
-	p.word("low_priority")
-	p.word("ignore")
+	p.ExpectWord("update")
+	p.Word("low_priority")
+	p.Word("ignore")
 	from := p.fromList()
 	target, others, where := p.target(from, "")
-	p.expectWord("set")
+	p.ExpectWord("set")
 	s := &sql.Update{Table: target.Table, Alias: target.Alias, From: others, Set: p.assignments(), Where: where}
-	if p.word("where") {
+	if p.Word("where") {
 		s.Where = both(s.Where, p.condition())
 	}
 	s.OrderBy = p.orderBy()
@@ -181,20 +182,20 @@ func (p *parser) target(from []sql.From, name string) (target sql.From, others [
 }
 
 func (p *parser) delete() sql.Stmt {
-	p.expectWord("delete")
-	for p.anyWord("low_priority", "quick", "ignore") != "" {
+	p.ExpectWord("delete")
+	for p.AnyWord("low_priority", "quick", "ignore") != "" {
 	}
 	s := &sql.Delete{}
 	name := ""
-	if !p.word("from") { // DELETE t FROM t JOIN …
+	if !p.Word("from") { // DELETE t FROM t JOIN …
 		name = p.table().Name
-		if p.op(".") {
-			p.expect("*")
+		if p.Op(".") {
+			p.Expect("*")
 		}
-		p.expectWord("from")
+		p.ExpectWord("from")
 	}
 	from := p.fromList()
-	if name == "" && p.word("using") { // DELETE FROM t USING t JOIN …
+	if name == "" && p.Word("using") { // DELETE FROM t USING t JOIN …
 		name = from[0].Table.Name
 		from = p.fromList()
 	}
@@ -203,7 +204,7 @@ func (p *parser) delete() sql.Stmt {
 	}
 	target, others, where := p.target(from, name)
 	s.Table, s.Alias, s.Using, s.Where = target.Table, target.Alias, others, where
-	if p.word("where") {
+	if p.Word("where") {
 		s.Where = both(s.Where, p.condition())
 	}
 	s.OrderBy = p.orderBy()
@@ -213,44 +214,44 @@ func (p *parser) delete() sql.Stmt {
 
 // loadData parses LOAD DATA LOCAL INFILE.
 func (p *parser) loadData() sql.Stmt {
-	p.expectWord("load", "data")
-	_ = p.anyWord("low_priority", "concurrent")
-	if !p.word("local") {
+	p.ExpectWord("load", "data")
+	_ = p.AnyWord("low_priority", "concurrent")
+	if !p.Word("local") {
 		p.failf(1290, "HY000", "The MySQL server is running with the --secure-file-priv option so it cannot execute this statement")
 	}
-	p.expectWord("infile")
+	p.ExpectWord("infile")
 	s := &LoadData{File: p.text(), FieldsEnd: "\t", LinesEnd: "\n", Escape: `\`}
-	s.Replace = p.word("replace")
-	s.Ignore = p.word("ignore")
-	p.expectWord("into", "table")
+	s.Replace = p.Word("replace")
+	s.Ignore = p.Word("ignore")
+	p.ExpectWord("into", "table")
 	s.Table = p.table()
 	p.characterSet()
-	if p.word("fields") || p.word("columns") {
+	if p.Word("fields") || p.Word("columns") {
 		p.fieldOptions(s)
 	}
-	if p.word("lines") {
+	if p.Word("lines") {
 		for {
 			switch {
-			case p.word("starting", "by"):
+			case p.Word("starting", "by"):
 				s.Start = p.text()
 				continue
-			case p.word("terminated", "by"):
+			case p.Word("terminated", "by"):
 				s.LinesEnd = p.text()
 				continue
 			}
 			break
 		}
 	}
-	if p.word("ignore") {
-		s.SkipLines = p.integer()
-		if p.anyWord("lines", "rows") == "" {
+	if p.Word("ignore") {
+		s.SkipLines = p.Integer()
+		if p.AnyWord("lines", "rows") == "" {
 			p.fail()
 		}
 	}
-	if p.peek().isOp("(") {
+	if p.Peek().IsOp("(") {
 		s.Columns = p.loadColumns()
 	}
-	if p.peek().is("set") {
+	if p.Peek().Is("set") {
 		p.unsupported("LOAD DATA … SET")
 	}
 	return s
@@ -259,11 +260,11 @@ func (p *parser) loadData() sql.Stmt {
 func (p *parser) fieldOptions(s *LoadData) {
 	for {
 		switch {
-		case p.word("terminated", "by"):
+		case p.Word("terminated", "by"):
 			s.FieldsEnd = p.text()
-		case p.word("optionally", "enclosed", "by"), p.word("enclosed", "by"):
+		case p.Word("optionally", "enclosed", "by"), p.Word("enclosed", "by"):
 			s.Quote = p.text()
-		case p.word("escaped", "by"):
+		case p.Word("escaped", "by"):
 			s.Escape = p.text()
 		default:
 			return
@@ -272,17 +273,17 @@ func (p *parser) fieldOptions(s *LoadData) {
 }
 
 func (p *parser) loadColumns() []string {
-	p.expect("(")
+	p.Expect("(")
 	list := []string{}
 	for {
-		if t := p.peek(); t.kind == userVariable { // to skip a field
-			p.next()
+		if t := p.Peek(); t.Kind == token.UserVariable { // to skip a field
+			p.Next()
 			list = append(list, "")
 		} else {
-			list = append(list, p.name())
+			list = append(list, p.Name())
 		}
-		if !p.op(",") {
-			p.expect(")")
+		if !p.Op(",") {
+			p.Expect(")")
 			return list
 		}
 	}
@@ -290,52 +291,52 @@ func (p *parser) loadColumns() []string {
 
 // transaction parses the statements that delimit transactions.
 func (p *parser) transaction() sql.Stmt {
-	switch first := p.next().lower; first {
+	switch first := p.Next().Lower; first {
 	case "begin":
-		p.word("work")
+		p.Word("work")
 		return sql.Begin{}
 	case "start":
-		p.expectWord("transaction")
+		p.ExpectWord("transaction")
 		b := sql.Begin{Start: true}
 		for {
 			switch {
-			case p.word("with", "consistent", "snapshot"):
-			case p.word("read", "only"), p.word("read", "write"):
-				only := p.tokens[p.at-1].lower == "only"
+			case p.Word("with", "consistent", "snapshot"):
+			case p.Word("read", "only"), p.Word("read", "write"):
+				only := p.Tokens[p.At-1].Lower == "only"
 				b.ReadOnly = &only
 			default:
 				return b
 			}
-			if !p.op(",") {
+			if !p.Op(",") {
 				return b
 			}
 		}
 	case "commit":
 		return sql.Commit{Chain: p.chain()}
 	case "rollback":
-		p.word("work")
-		if p.word("to") {
-			p.word("savepoint")
-			return sql.RollbackTo{Name: strings.ToLower(p.name())}
+		p.Word("work")
+		if p.Word("to") {
+			p.Word("savepoint")
+			return sql.RollbackTo{Name: strings.ToLower(p.Name())}
 		}
 		return sql.Rollback{Chain: p.chain()}
 	case "savepoint":
-		return sql.Savepoint{Name: strings.ToLower(p.name())}
+		return sql.Savepoint{Name: strings.ToLower(p.Name())}
 	default: // release
-		p.expectWord("savepoint")
-		return sql.Release{Name: strings.ToLower(p.name())}
+		p.ExpectWord("savepoint")
+		return sql.Release{Name: strings.ToLower(p.Name())}
 	}
 }
 
 func (p *parser) chain() bool {
-	p.word("work")
+	p.Word("work")
 	chain := false
-	if p.word("and") {
-		no := p.word("no")
-		p.expectWord("chain")
+	if p.Word("and") {
+		no := p.Word("no")
+		p.ExpectWord("chain")
 		chain = !no
 	}
-	if !p.word("no", "release") && p.word("release") {
+	if !p.Word("no", "release") && p.Word("release") {
 		p.unsupported("RELEASE")
 	}
 	return chain

@@ -5,71 +5,72 @@ import (
 	"strings"
 
 	sql "github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 // accept takes the whole statement as one that changes nothing anybody can see here.
 func (p *parser) accept(tag string) sql.Stmt {
-	p.skip()
+	p.Skip()
 	return sql.Accepted{Tag: tag}
 }
 
 func (p *parser) create() sql.Stmt {
-	p.expectWord("create")
-	_ = p.word("or", "replace")
-	t := p.peek()
-	switch t.lower {
+	p.ExpectWord("create")
+	_ = p.Word("or", "replace")
+	t := p.Peek()
+	switch t.Lower {
 	case "table":
-		p.next()
+		p.Next()
 		return p.createTable()
 	case "unique", "index", "fulltext", "spatial":
 		return p.createIndex()
 	case "database", "schema", "user", "role":
-		return p.accept("CREATE " + strings.ToUpper(t.text))
+		return p.accept("CREATE " + strings.ToUpper(t.Text))
 	}
-	p.unsupported("CREATE " + strings.ToUpper(t.text))
+	p.unsupported("CREATE " + strings.ToUpper(t.Text))
 	return nil
 }
 
 func (p *parser) drop() sql.Stmt {
-	p.expectWord("drop")
-	p.word("temporary")
-	t := p.next()
-	switch t.lower {
+	p.ExpectWord("drop")
+	p.Word("temporary")
+	t := p.Next()
+	switch t.Lower {
 	case "table", "tables":
-		s := sql.DropTable{IfExists: p.word("if", "exists")}
+		s := sql.DropTable{IfExists: p.Word("if", "exists")}
 		for {
 			s.Names = append(s.Names, p.table())
-			if !p.op(",") {
+			if !p.Op(",") {
 				break
 			}
 		}
-		_ = p.word("cascade") || p.word("restrict")
+		_ = p.Word("cascade") || p.Word("restrict")
 		return s
 	case "index", "database", "schema", "user", "role":
-		return p.accept("DROP " + strings.ToUpper(t.text))
+		return p.accept("DROP " + strings.ToUpper(t.Text))
 	}
-	if t.kind != word {
-		p.at--
+	if t.Kind != token.Word {
+		p.At--
 		p.fail()
 	}
-	p.unsupported("DROP " + strings.ToUpper(t.text))
+	p.unsupported("DROP " + strings.ToUpper(t.Text))
 	return nil
 }
 
 // alter parses ALTER TABLE into one statement for each of its parts.
 func (p *parser) alter() sql.Stmt {
-	p.expectWord("alter")
-	if t := p.peek(); t.is("database") || t.is("schema") || t.is("user") {
-		return p.accept("ALTER " + strings.ToUpper(t.text))
+	p.ExpectWord("alter")
+	if t := p.Peek(); t.Is("database") || t.Is("schema") || t.Is("user") {
+		return p.accept("ALTER " + strings.ToUpper(t.Text))
 	}
-	if !p.word("table") {
-		p.unsupported("ALTER " + strings.ToUpper(p.peek().text))
+	if !p.Word("table") {
+		p.unsupported("ALTER " + strings.ToUpper(p.Peek().Text))
 	}
 	table := p.table()
 	s := &Alter{}
 	for {
 		s.Actions = append(s.Actions, p.alterAction(table)...)
-		if !p.op(",") {
+		if !p.Op(",") {
 			return s
 		}
 	}
@@ -77,21 +78,21 @@ func (p *parser) alter() sql.Stmt {
 
 func (p *parser) alterAction(table sql.Name) []sql.Stmt {
 	accepted := []sql.Stmt{sql.Accepted{Tag: "ALTER TABLE"}}
-	if !p.word("add") {
-		t := p.peek()
-		switch t.lower {
+	if !p.Word("add") {
+		t := p.Peek()
+		switch t.Lower {
 		case "engine", "auto_increment", "comment", "charset", "character", "default", "collate", "row_format", "convert",
 			"algorithm", "lock":
-			for k := p.peek(); k.kind != end && !k.isOp(";") && !k.isOp(","); k = p.peek() {
-				p.next()
+			for k := p.Peek(); k.Kind != token.End && !k.IsOp(";") && !k.IsOp(","); k = p.Peek() {
+				p.Next()
 			}
 			return accepted
 		}
-		p.unsupported("ALTER TABLE … " + strings.ToUpper(t.text))
+		p.unsupported("ALTER TABLE … " + strings.ToUpper(t.Text))
 	}
-	switch t := p.peek(); {
-	case t.is("constraint"), t.is("primary"), t.is("unique"), t.is("index"), t.is("key"), t.is("foreign"), t.is("fulltext"),
-		t.is("spatial"), t.is("check"):
+	switch t := p.Peek(); {
+	case t.Is("constraint"), t.Is("primary"), t.Is("unique"), t.Is("index"), t.Is("key"), t.Is("foreign"), t.Is("fulltext"),
+		t.Is("spatial"), t.Is("check"):
 		scratch := &sql.CreateTable{}
 		p.tableElement(scratch)
 		if len(scratch.Checks) > 0 {
@@ -105,9 +106,9 @@ func (p *parser) alterAction(table sql.Name) []sql.Stmt {
 		}
 		return accepted
 	}
-	p.word("column")
-	ifNotExists := p.word("if", "not", "exists")
-	parenthesised := p.op("(")
+	p.Word("column")
+	ifNotExists := p.Word("if", "not", "exists")
+	parenthesised := p.Op("(")
 	var list []sql.Stmt
 	for {
 		scratch := &sql.CreateTable{}
@@ -121,29 +122,29 @@ func (p *parser) alterAction(table sql.Name) []sql.Stmt {
 			}
 			list = append(list, sql.CreateUniqueIndex{Name: k.Name, Table: table, Columns: k.Columns})
 		}
-		if !p.word("first") && p.word("after") {
-			p.name()
+		if !p.Word("first") && p.Word("after") {
+			p.Name()
 		}
-		if !parenthesised || !p.op(",") {
+		if !parenthesised || !p.Op(",") {
 			break
 		}
 	}
 	if parenthesised {
-		p.expect(")")
+		p.Expect(")")
 	}
 	return list
 }
 
 func (p *parser) createIndex() sql.Stmt {
-	unique := p.word("unique")
-	_ = p.anyWord("fulltext", "spatial")
-	p.expectWord("index")
-	s := sql.CreateUniqueIndex{IfNotExists: p.word("if", "not", "exists"), Name: p.name()}
+	unique := p.Word("unique")
+	_ = p.AnyWord("fulltext", "spatial")
+	p.ExpectWord("index")
+	s := sql.CreateUniqueIndex{IfNotExists: p.Word("if", "not", "exists"), Name: p.Name()}
 	p.indexType()
-	p.expectWord("on")
+	p.ExpectWord("on")
 	s.Table = p.table()
 	s.Columns = p.keyColumns()
-	p.skip() // options
+	p.Skip() // options
 	if !unique {
 		return sql.Accepted{Tag: "CREATE INDEX"}
 	}
@@ -151,75 +152,75 @@ func (p *parser) createIndex() sql.Stmt {
 }
 
 func (p *parser) indexType() {
-	if p.word("using") {
-		p.label()
+	if p.Word("using") {
+		p.Label()
 	}
 }
 
 // keyColumns takes (a, b(10) DESC, …).
 func (p *parser) keyColumns() []string {
-	p.expect("(")
+	p.Expect("(")
 	var list []string
 	for {
-		if p.peek().isOp("(") {
+		if p.Peek().IsOp("(") {
 			p.unsupported("keys of expressions")
 		}
-		list = append(list, p.name())
+		list = append(list, p.Name())
 		p.modifiers()
-		_ = p.word("asc") || p.word("desc")
-		if !p.op(",") {
-			p.expect(")")
+		_ = p.Word("asc") || p.Word("desc")
+		if !p.Op(",") {
+			p.Expect(")")
 			return list
 		}
 	}
 }
 
 func (p *parser) createTable() sql.Stmt {
-	s := &sql.CreateTable{IfNotExists: p.word("if", "not", "exists"), Name: p.table()}
-	if !p.op("(") || p.peek().is("like") {
+	s := &sql.CreateTable{IfNotExists: p.Word("if", "not", "exists"), Name: p.table()}
+	if !p.Op("(") || p.Peek().Is("like") {
 		p.unsupported("CREATE TABLE … LIKE and … AS")
 	}
 	for {
 		p.tableElement(s)
-		if !p.op(",") {
+		if !p.Op(",") {
 			break
 		}
 	}
-	p.expect(")")
+	p.Expect(")")
 	p.tableOptions(s)
 	return s
 }
 
 // tableOptions skips what comes after the columns, except for where AUTO_INCREMENT starts.
 func (p *parser) tableOptions(s *sql.CreateTable) {
-	for t := p.peek(); t.kind != end && t.kind != broken && !t.isOp(";"); t = p.peek() {
+	for t := p.Peek(); t.Kind != token.End && t.Kind != token.Broken && !t.IsOp(";"); t = p.Peek() {
 		switch {
-		case p.word("auto_increment"):
-			p.op("=")
-			first := p.integer()
+		case p.Word("auto_increment"):
+			p.Op("=")
+			first := p.Integer()
 			for i := range s.Columns {
 				s.Columns[i].Start = int64(first)
 			}
-		case t.is("select"), t.is("as"):
+		case t.Is("select"), t.Is("as"):
 			p.unsupported("CREATE TABLE … AS")
 		default:
-			p.next()
+			p.Next()
 		}
 	}
 }
 
 func (p *parser) tableElement(s *sql.CreateTable) {
 	name := ""
-	if p.word("constraint") && p.isName() {
-		name = p.name()
+	if p.Word("constraint") && p.IsName() {
+		name = p.Name()
 	}
 	switch {
-	case p.word("primary", "key"):
+	case p.Word("primary", "key"):
 		p.keyName()
 		s.Keys = append(s.Keys, sql.Key{Name: "PRIMARY", Columns: p.keyColumns(), Primary: true})
 		p.keyOptions()
-	case p.word("unique"):
-		_ = p.anyWord("key", "index")
+	case p.Word("unique"):
+		_ = p.AnyWord("key", "index")
 		if own := p.keyName(); own != "" {
 			name = own
 		}
@@ -229,18 +230,18 @@ func (p *parser) tableElement(s *sql.CreateTable) {
 		}
 		s.Keys = append(s.Keys, k)
 		p.keyOptions()
-	case p.word("foreign", "key"):
+	case p.Word("foreign", "key"):
 		p.keyName()
 		p.keyColumns()
 		p.references()
-	case p.peek().is("check"):
+	case p.Peek().Is("check"):
 		p.check(s, name)
-	case p.word("fulltext"), p.word("spatial"), p.peek().is("key"), p.peek().is("index"):
-		_ = p.anyWord("key", "index")
+	case p.Word("fulltext"), p.Word("spatial"), p.Peek().Is("key"), p.Peek().Is("index"):
+		_ = p.AnyWord("key", "index")
 		p.keyName()
 		p.keyColumns()
 		p.keyOptions()
-	case name != "" || p.peek().is("like"):
+	case name != "" || p.Peek().Is("like"):
 		p.fail()
 	default:
 		s.Columns = append(s.Columns, p.columnDef(s))
@@ -250,8 +251,8 @@ func (p *parser) tableElement(s *sql.CreateTable) {
 // keyName takes the optional name and type of a key.
 func (p *parser) keyName() string {
 	name := ""
-	if p.isName() {
-		name = p.name()
+	if p.IsName() {
+		name = p.Name()
 	}
 	p.indexType()
 	return name
@@ -260,14 +261,14 @@ func (p *parser) keyName() string {
 func (p *parser) keyOptions() {
 	for {
 		switch {
-		case p.word("using"):
-			p.label()
-		case p.word("comment"):
+		case p.Word("using"):
+			p.Label()
+		case p.Word("comment"):
 			p.text()
-		case p.word("key_block_size"):
-			p.op("=")
-			p.integer()
-		case p.anyWord("visible", "invisible") != "":
+		case p.Word("key_block_size"):
+			p.Op("=")
+			p.Integer()
+		case p.AnyWord("visible", "invisible") != "":
 		default:
 			return
 		}
@@ -275,66 +276,66 @@ func (p *parser) keyOptions() {
 }
 
 func (p *parser) check(s *sql.CreateTable, name string) {
-	p.expectWord("check")
-	p.expect("(")
+	p.ExpectWord("check")
+	p.Expect("(")
 	s.Checks = append(s.Checks, sql.Check{Name: name, X: p.condition()})
-	p.expect(")")
-	if p.word("not", "enforced") {
+	p.Expect(")")
+	if p.Word("not", "enforced") {
 		s.Checks = s.Checks[:len(s.Checks)-1]
 	} else {
-		p.word("enforced")
+		p.Word("enforced")
 	}
 }
 
 // references parses a foreign key, which is not enforced.
 func (p *parser) references() {
-	p.expectWord("references")
+	p.ExpectWord("references")
 	p.table()
-	if p.peek().isOp("(") {
+	if p.Peek().IsOp("(") {
 		p.keyColumns()
 	}
-	for p.word("on") {
-		_ = p.word("delete") || p.word("update")
-		_ = p.word("cascade") || p.word("restrict") || p.word("no", "action") || p.word("set", "null") || p.word("set", "default")
+	for p.Word("on") {
+		_ = p.Word("delete") || p.Word("update")
+		_ = p.Word("cascade") || p.Word("restrict") || p.Word("no", "action") || p.Word("set", "null") || p.Word("set", "default")
 	}
 }
 
 // columnDef parses a column; keys and checks written with it are added to s.
 func (p *parser) columnDef(s *sql.CreateTable) sql.ColumnDef {
-	c := sql.ColumnDef{Name: p.name()}
+	c := sql.ColumnDef{Name: p.Name()}
 	p.columnType(&c, s)
 	for {
 		switch {
-		case p.word("not", "null"):
+		case p.Word("not", "null"):
 			c.NotNull = true
-		case p.word("null"):
-		case p.word("default"):
+		case p.Word("null"):
+		case p.Word("default"):
 			c.Default = p.defaultValue()
-		case p.word("on", "update"):
+		case p.Word("on", "update"):
 			c.OnUpdate = p.defaultValue()
-		case p.word("auto_increment"):
+		case p.Word("auto_increment"):
 			c.Serial, c.NotNull = true, true
-		case p.word("unique"):
-			p.word("key")
+		case p.Word("unique"):
+			p.Word("key")
 			s.Keys = append(s.Keys, sql.Key{Name: c.Name, Columns: []string{c.Name}})
-		case p.word("primary", "key"), p.word("key"):
+		case p.Word("primary", "key"), p.Word("key"):
 			c.NotNull = true
 			s.Keys = append(s.Keys, sql.Key{Name: "PRIMARY", Columns: []string{c.Name}, Primary: true})
-		case p.word("comment"):
+		case p.Word("comment"):
 			p.text()
-		case p.peek().is("constraint"), p.peek().is("check"):
+		case p.Peek().Is("constraint"), p.Peek().Is("check"):
 			name := ""
-			if p.word("constraint") && p.isName() {
-				name = p.name()
+			if p.Word("constraint") && p.IsName() {
+				name = p.Name()
 			}
 			p.check(s, name)
-		case p.peek().is("references"):
+		case p.Peek().Is("references"):
 			p.references()
-		case p.peek().is("generated"), p.peek().is("as"):
+		case p.Peek().Is("generated"), p.Peek().Is("as"):
 			p.unsupported("generated columns")
-		case p.peek().is("character"), p.peek().is("charset"), p.peek().is("collate"):
+		case p.Peek().Is("character"), p.Peek().Is("charset"), p.Peek().Is("collate"):
 			p.characterSet()
-		case p.anyWord("visible", "invisible") != "":
+		case p.AnyWord("visible", "invisible") != "":
 		default:
 			return c
 		}
@@ -343,12 +344,12 @@ func (p *parser) columnDef(s *sql.CreateTable) sql.ColumnDef {
 
 // defaultValue takes a literal, a function of the time or a parenthesised expression.
 func (p *parser) defaultValue() sql.Expr {
-	if p.op("(") {
+	if p.Op("(") {
 		x := p.value()
-		p.expect(")")
+		p.Expect(")")
 		return x
 	}
-	if p.word("now") {
+	if p.Word("now") {
 		return sql.Call{Name: "now", Args: p.parenthesisedPrecision()}
 	}
 	return value(p.signed())
@@ -370,8 +371,8 @@ var wider = map[string]string{"smallint": "int4", "mediumint": "int4", "int": "i
 
 // columnType takes a type. What MySQL calls it stays with the column, as the engine has fewer of them.
 func (p *parser) columnType(c *sql.ColumnDef, s *sql.CreateTable) {
-	t := p.peek()
-	name := strings.ToLower(p.label())
+	t := p.Peek()
+	name := strings.ToLower(p.Label())
 	if name == "serial" {
 		c.Type = sql.Type{Name: "int8"}
 		c.Declared, c.Serial, c.NotNull = "bigint unsigned", true, true
@@ -379,8 +380,8 @@ func (p *parser) columnType(c *sql.ColumnDef, s *sql.CreateTable) {
 		return
 	}
 	engine := columnTypes[name]
-	if t.kind != word || engine == "" {
-		p.at--
+	if t.Kind != token.Word || engine == "" {
+		p.At--
 		p.fail()
 	}
 	c.Declared = canonicalNames[name]
@@ -389,21 +390,21 @@ func (p *parser) columnType(c *sql.ColumnDef, s *sql.CreateTable) {
 	}
 	switch name {
 	case "double":
-		p.word("precision")
+		p.Word("precision")
 	case "character":
-		if p.word("varying") {
+		if p.Word("varying") {
 			c.Declared = "varchar"
 		}
 	}
 	p.typeModifiers(c, name, engine)
 	for {
 		switch {
-		case p.word("unsigned"):
+		case p.Word("unsigned"):
 			c.Declared += " unsigned"
 			if wide := wider[name]; wide != "" {
 				engine = wide
 			}
-		case p.word("signed"), p.word("zerofill"):
+		case p.Word("signed"), p.Word("zerofill"):
 		default:
 			p.characterSet()
 			c.Type.Name = engine
@@ -424,14 +425,14 @@ func (p *parser) typeModifiers(c *sql.ColumnDef, name, engine string) {
 		p.skipParentheses()
 		return
 	}
-	if p.op("(") {
+	if p.Op("(") {
 		for {
-			mods = append(mods, p.integer())
-			if !p.op(",") {
+			mods = append(mods, p.Integer())
+			if !p.Op(",") {
 				break
 			}
 		}
-		p.expect(")")
+		p.Expect(")")
 		var shown []string
 		for _, m := range mods {
 			shown = append(shown, strconv.Itoa(m))

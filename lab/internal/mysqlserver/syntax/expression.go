@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	sql "github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 // isCondition reports whether an expression has a truth value rather than a MySQL value.
@@ -53,7 +54,7 @@ func call(name string, args ...sql.Expr) sql.Expr { return sql.Call{Name: name, 
 // expressions takes a list of values.
 func (p *parser) expressions() []sql.Expr {
 	list := []sql.Expr{p.value()}
-	for p.op(",") {
+	for p.Op(",") {
 		list = append(list, p.value())
 	}
 	return list
@@ -66,9 +67,9 @@ func (p *parser) condition() sql.Expr { return condition(p.expression()) }
 // expression parses by precedence climbing, with the levels of MySQL: OR, XOR, AND, NOT, comparison, BETWEEN and LIKE, |, &,
 // shifts, + -, * / DIV %, ^, unary, and what binds tighter.
 func (p *parser) expression() sql.Expr {
-	defer p.enter()()
+	defer p.Enter()()
 	x := p.exclusive()
-	for p.word("or") || !p.options.PipesAsConcat && p.op("||") {
+	for p.Word("or") || !p.options.PipesAsConcat && p.Op("||") {
 		x = sql.Binary{Op: "OR", L: condition(x), R: condition(p.exclusive())}
 	}
 	return x
@@ -76,7 +77,7 @@ func (p *parser) expression() sql.Expr {
 
 func (p *parser) exclusive() sql.Expr {
 	x := p.conjunction()
-	for p.word("xor") { // NULL if either is, so not IS DISTINCT FROM
+	for p.Word("xor") { // NULL if either is, so not IS DISTINCT FROM
 		x = sql.Binary{Op: "<>", L: value(condition(x)), R: value(condition(p.conjunction()))}
 	}
 	return x
@@ -84,15 +85,15 @@ func (p *parser) exclusive() sql.Expr {
 
 func (p *parser) conjunction() sql.Expr {
 	x := p.negation()
-	for p.word("and") || p.op("&&") {
+	for p.Word("and") || p.Op("&&") {
 		x = sql.Binary{Op: "AND", L: condition(x), R: condition(p.negation())}
 	}
 	return x
 }
 
 func (p *parser) negation() sql.Expr {
-	if p.word("not") {
-		defer p.enter()()
+	if p.Word("not") {
+		defer p.Enter()()
 		return not(condition(p.negation()))
 	}
 	return p.comparison()
@@ -104,21 +105,21 @@ var comparisons = map[string]string{"=": "=", "<": "<", ">": ">", "<=": "<=", ">
 func (p *parser) comparison() sql.Expr {
 	x := p.membership()
 	for {
-		t := p.peek()
+		t := p.Peek()
 		switch {
-		case p.word("is"):
+		case p.Word("is"):
 			x = p.is(x)
-		case p.op("<=>"):
+		case p.Op("<=>"):
 			x = not(sql.Binary{Op: "IS DISTINCT FROM", L: value(x), R: value(p.membership())})
-		case t.kind == operator && comparisons[t.text] != "":
-			p.next()
-			if q := p.anyWord("any", "some", "all"); q != "" && p.peek().isOp("(") {
-				p.next()
-				x = sql.Quantified{X: value(x), Op: comparisons[t.text], Query: p.query(), All: q == "all"}
-				p.expect(")")
+		case t.Kind == token.Operator && comparisons[t.Text] != "":
+			p.Next()
+			if q := p.AnyWord("any", "some", "all"); q != "" && p.Peek().IsOp("(") {
+				p.Next()
+				x = sql.Quantified{X: value(x), Op: comparisons[t.Text], Query: p.query(), All: q == "all"}
+				p.Expect(")")
 				continue
 			}
-			x = sql.Binary{Op: comparisons[t.text], L: value(x), R: value(p.membership())}
+			x = sql.Binary{Op: comparisons[t.Text], L: value(x), R: value(p.membership())}
 		default:
 			return x
 		}
@@ -126,8 +127,8 @@ func (p *parser) comparison() sql.Expr {
 }
 
 func (p *parser) is(x sql.Expr) sql.Expr {
-	negated := p.word("not")
-	what := p.anyWord("null", "true", "false", "unknown")
+	negated := p.Word("not")
+	what := p.AnyWord("null", "true", "false", "unknown")
 	switch what {
 	case "":
 		p.fail()
@@ -141,28 +142,28 @@ func (p *parser) is(x sql.Expr) sql.Expr {
 func (p *parser) membership() sql.Expr {
 	x := p.bits()
 	for {
-		mark := p.at
-		negated := p.word("not")
+		mark := p.At
+		negated := p.Word("not")
 		switch {
-		case p.word("in"):
+		case p.Word("in"):
 			x = p.in(value(x), negated)
-		case p.word("between"):
+		case p.Word("between"):
 			low := value(p.bits())
-			p.expectWord("and")
+			p.ExpectWord("and")
 			x = sql.Between{X: value(x), Low: low, High: value(p.bits()), Not: negated}
-		case p.word("like"):
+		case p.Word("like"):
 			x = sql.Like{X: value(x), Pattern: value(p.bits()), Not: negated}
-			if p.word("escape") && p.text() != `\` {
+			if p.Word("escape") && p.text() != `\` {
 				p.unsupported("LIKE … ESCAPE of another character than a backslash")
 			}
-		case p.word("regexp"), p.word("rlike"):
+		case p.Word("regexp"), p.Word("rlike"):
 			op := "~*"
 			if negated {
 				op = "!~*"
 			}
 			x = sql.Binary{Op: op, L: value(x), R: value(p.bits())}
 		default:
-			p.at = mark
+			p.At = mark
 			return x
 		}
 	}
@@ -170,14 +171,14 @@ func (p *parser) membership() sql.Expr {
 
 func (p *parser) in(x sql.Expr, negated bool) sql.Expr {
 	query := p.queryAt(0)
-	p.expect("(")
+	p.Expect("(")
 	in := sql.In{X: x, Not: negated}
 	if query {
 		in.Query = p.query()
 	} else {
 		in.List = p.expressions()
 	}
-	p.expect(")")
+	p.Expect(")")
 	return in
 }
 
@@ -185,7 +186,7 @@ func (p *parser) in(x sql.Expr, negated bool) sql.Expr {
 // MySQL's own.
 func (p *parser) bits() sql.Expr {
 	x := p.bitsAnd()
-	for p.op("|") {
+	for p.Op("|") {
 		x = call("bit_or_of", value(x), value(p.bitsAnd()))
 	}
 	return x
@@ -193,7 +194,7 @@ func (p *parser) bits() sql.Expr {
 
 func (p *parser) bitsAnd() sql.Expr {
 	x := p.shift()
-	for p.op("&") {
+	for p.Op("&") {
 		x = call("bit_and_of", value(x), value(p.shift()))
 	}
 	return x
@@ -203,9 +204,9 @@ func (p *parser) shift() sql.Expr {
 	x := p.sum()
 	for {
 		switch {
-		case p.op("<<"):
+		case p.Op("<<"):
 			x = call("shift_left", value(x), value(p.sum()))
-		case p.op(">>"):
+		case p.Op(">>"):
 			x = call("shift_right", value(x), value(p.sum()))
 		default:
 			return x
@@ -218,14 +219,14 @@ func (p *parser) sum() sql.Expr {
 	for {
 		op := ""
 		switch {
-		case p.op("+"):
+		case p.Op("+"):
 			op = "+"
-		case p.op("-"):
+		case p.Op("-"):
 			op = "-"
 		default:
 			return x
 		}
-		if p.peek().is("interval") {
+		if p.Peek().Is("interval") {
 			amount, unit := p.interval()
 			x = addition(map[string]string{"+": "date_add", "-": "date_sub"}[op], value(x), amount, unit)
 			continue
@@ -236,7 +237,7 @@ func (p *parser) sum() sql.Expr {
 
 // interval takes INTERVAL n unit.
 func (p *parser) interval() (amount, unit sql.Expr) {
-	p.expectWord("interval")
+	p.ExpectWord("interval")
 	amount = p.value()
 	return amount, p.unit()
 }
@@ -252,11 +253,11 @@ func addition(name string, x, amount, unit sql.Expr) sql.Expr {
 
 // unit takes a unit of time, as a string.
 func (p *parser) unit() sql.Expr {
-	t := p.peek()
-	switch t.lower {
+	t := p.Peek()
+	switch t.Lower {
 	case "microsecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year":
-		p.next()
-		return sql.String{Text: t.lower}
+		p.Next()
+		return sql.String{Text: t.Lower}
 	}
 	p.fail()
 	return nil
@@ -267,14 +268,14 @@ func (p *parser) product() sql.Expr {
 	for {
 		name := ""
 		switch {
-		case p.op("*"):
+		case p.Op("*"):
 			x = sql.Binary{Op: "*", L: value(x), R: value(p.exclusiveBits())}
 			continue
-		case p.op("/"):
+		case p.Op("/"):
 			name = "divide"
-		case p.word("div"):
+		case p.Word("div"):
 			name = "div"
-		case p.op("%"), p.word("mod"):
+		case p.Op("%"), p.Word("mod"):
 			name = "mod"
 		default:
 			return x
@@ -285,7 +286,7 @@ func (p *parser) product() sql.Expr {
 
 func (p *parser) exclusiveBits() sql.Expr {
 	x := p.signed()
-	for p.op("^") {
+	for p.Op("^") {
 		x = call("bit_xor_of", value(x), value(p.signed()))
 	}
 	return x
@@ -293,20 +294,20 @@ func (p *parser) exclusiveBits() sql.Expr {
 
 func (p *parser) signed() sql.Expr {
 	switch {
-	case p.op("-"):
-		defer p.enter()()
+	case p.Op("-"):
+		defer p.Enter()()
 		return sql.Unary{Op: "-", X: value(p.signed())}
-	case p.op("+"):
-		defer p.enter()()
+	case p.Op("+"):
+		defer p.Enter()()
 		return value(p.signed())
-	case p.op("~"):
-		defer p.enter()()
+	case p.Op("~"):
+		defer p.Enter()()
 		return call("bit_not", value(p.signed()))
-	case p.op("!"):
-		defer p.enter()()
+	case p.Op("!"):
+		defer p.Enter()()
 		return not(condition(p.signed()))
-	case p.word("binary"):
-		defer p.enter()()
+	case p.Word("binary"):
+		defer p.Enter()()
 		return call("cast_binary", value(p.signed()))
 	}
 	return p.postfix()
@@ -316,13 +317,13 @@ func (p *parser) postfix() sql.Expr {
 	x := p.primary()
 	for {
 		switch {
-		case p.word("collate"):
-			p.label()
-		case p.op("->"):
+		case p.Word("collate"):
+			p.Label()
+		case p.Op("->"):
 			x = call("json_extract", value(x), sql.String{Text: p.text()})
-		case p.op("->>"):
+		case p.Op("->>"):
 			x = call("json_unquote", call("json_extract", value(x), sql.String{Text: p.text()}))
-		case p.options.PipesAsConcat && p.op("||"):
+		case p.options.PipesAsConcat && p.Op("||"):
 			x = call("concat", value(x), value(p.primary()))
 		default:
 			return x
@@ -331,41 +332,41 @@ func (p *parser) postfix() sql.Expr {
 }
 
 func (p *parser) primary() sql.Expr {
-	defer p.enter()()
-	t := p.peek()
-	switch t.kind {
-	case number:
-		p.next()
-		return sql.Number{Text: t.text}
-	case text:
-		p.next()
-		return sql.String{Text: t.text}
-	case bytes:
-		p.next()
-		return binary(t.text)
-	case param:
-		p.next()
-		return sql.Param{N: t.n - p.params}
-	case userVariable:
-		p.next()
+	defer p.Enter()()
+	t := p.Peek()
+	switch t.Kind {
+	case token.Number:
+		p.Next()
+		return sql.Number{Text: t.Text}
+	case token.Text:
+		p.Next()
+		return sql.String{Text: t.Text}
+	case token.Bytes:
+		p.Next()
+		return binary(t.Text)
+	case token.Param:
+		p.Next()
+		return sql.Param{N: t.N - p.params}
+	case token.UserVariable:
+		p.Next()
 		p.volatile = true
 		if p.options.Variables == nil {
 			return sql.Null{}
 		}
-		return p.options.Variables.User(t.text)
-	case operator:
+		return p.options.Variables.User(t.Text)
+	case token.Operator:
 		switch {
-		case t.text == "(":
+		case t.Text == "(":
 			return p.parenthesised()
-		case t.text == "@@":
+		case t.Text == "@@":
 			return p.systemVariable()
 		}
 		p.fail()
-	case end, broken:
+	case token.End, token.Broken:
 		p.fail()
 	}
-	if t.kind == word {
-		if x, ok := p.keyword(t.lower); ok {
+	if t.Kind == token.Word {
+		if x, ok := p.keyword(t.Lower); ok {
 			return x
 		}
 	}
@@ -379,7 +380,7 @@ func binary(s string) sql.Expr {
 
 // systemVariable takes @@name and @@scope.name.
 func (p *parser) systemVariable() sql.Expr {
-	p.expect("@@")
+	p.Expect("@@")
 	scope, name := p.scopedName()
 	p.volatile = true
 	if p.options.Variables == nil {
@@ -394,9 +395,9 @@ func (p *parser) systemVariable() sql.Expr {
 
 // scopedName takes the rest of @@name, @@scope.name: both in lower case.
 func (p *parser) scopedName() (scope, name string) {
-	name = strings.ToLower(p.label())
-	if p.op(".") {
-		scope, name = name, strings.ToLower(p.label())
+	name = strings.ToLower(p.Label())
+	if p.Op(".") {
+		scope, name = name, strings.ToLower(p.Label())
 	}
 	switch scope {
 	case "local":
@@ -412,47 +413,47 @@ func (p *parser) scopedName() (scope, name string) {
 
 func (p *parser) parenthesised() sql.Expr {
 	query := p.queryAt(0)
-	p.expect("(")
+	p.Expect("(")
 	if query {
 		q := p.query()
-		p.expect(")")
+		p.Expect(")")
 		return sql.Subquery{Query: q}
 	}
 	first := p.expression()
-	if p.op(")") {
+	if p.Op(")") {
 		return first
 	}
 	list := []sql.Expr{value(first)}
-	for p.op(",") {
+	for p.Op(",") {
 		list = append(list, p.value())
 	}
-	p.expect(")")
+	p.Expect(")")
 	return sql.Row{Elements: list}
 }
 
 func (p *parser) caseExpression() sql.Expr {
-	p.expectWord("case")
+	p.ExpectWord("case")
 	var c sql.Case
-	if !p.peek().is("when") {
+	if !p.Peek().Is("when") {
 		c.Operand = p.value()
 	}
-	for p.word("when") {
+	for p.Word("when") {
 		w := sql.When{If: p.expression()}
 		if c.Operand == nil {
 			w.If = condition(w.If)
 		} else {
 			w.If = value(w.If)
 		}
-		p.expectWord("then")
+		p.ExpectWord("then")
 		w.Then = p.value()
 		c.Whens = append(c.Whens, w)
 	}
 	if len(c.Whens) == 0 {
 		p.fail()
 	}
-	if p.word("else") {
+	if p.Word("else") {
 		c.Else = p.value()
 	}
-	p.expectWord("end")
+	p.ExpectWord("end")
 	return c
 }

@@ -4,17 +4,18 @@ import (
 	"strings"
 
 	sql "github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 // keyword parses expressions that start with a keyword or with a function that has a syntax of its own.
 func (p *parser) keyword(k string) (sql.Expr, bool) {
-	opens := p.peekAt(1).isOp("(")
+	opens := p.PeekAt(1).IsOp("(")
 	switch k {
 	case "null":
-		p.next()
+		p.Next()
 		return sql.Null{}, true
 	case "true", "false":
-		p.next()
+		p.Next()
 		return sql.Bool{Value: k == "true"}, true
 	case "current_timestamp", "localtime", "localtimestamp", "utc_timestamp", "current_date", "utc_date", "current_time",
 		"utc_time", "current_user":
@@ -24,40 +25,40 @@ func (p *parser) keyword(k string) (sql.Expr, bool) {
 	case "interval":
 		p.unsupported("INTERVAL()")
 	case "date", "timestamp", "time":
-		if p.peekAt(1).kind == text {
-			p.next()
+		if p.PeekAt(1).Kind == token.Text {
+			p.Next()
 			return call("cast_"+strings.Replace(k, "timestamp", "datetime", 1), sql.String{Text: p.text()}), true
 		}
 	case "row":
 		if opens {
-			p.next()
-			p.next()
+			p.Next()
+			p.Next()
 			list := p.expressions()
-			p.expect(")")
+			p.Expect(")")
 			return sql.Row{Elements: list}, true
 		}
 	case "exists":
 		if opens {
-			p.at += 2
+			p.At += 2
 			q := p.query()
-			p.expect(")")
+			p.Expect(")")
 			return sql.Exists{Query: q}, true
 		}
 	}
 	if strings.HasPrefix(k, "_") {
-		if next := p.peekAt(1); next.kind == text || next.kind == bytes {
-			p.next()
-			if t := p.next(); k == "_binary" || t.kind == bytes {
-				return binary(t.text), true
+		if next := p.PeekAt(1); next.Kind == token.Text || next.Kind == token.Bytes {
+			p.Next()
+			if t := p.Next(); k == "_binary" || t.Kind == token.Bytes {
+				return binary(t.Text), true
 			}
-			return sql.String{Text: p.tokens[p.at-1].text}, true
+			return sql.String{Text: p.Tokens[p.At-1].Text}, true
 		}
 	}
 	if opens {
 		if special := specialCalls[k]; special != nil {
-			p.at += 2
+			p.At += 2
 			x := special(p, k)
-			p.expect(")")
+			p.Expect(")")
 			return x, true
 		}
 	}
@@ -66,7 +67,7 @@ func (p *parser) keyword(k string) (sql.Expr, bool) {
 
 // clock takes a function that may be written without parentheses, and with a precision, which does not matter here.
 func (p *parser) clock(name string) sql.Expr {
-	p.next()
+	p.Next()
 	precision := p.parenthesisedPrecision()
 	switch name {
 	case "localtime", "localtimestamp", "current_timestamp":
@@ -81,15 +82,15 @@ func (p *parser) clock(name string) sql.Expr {
 
 // parenthesisedPrecision takes (n) or () or nothing.
 func (p *parser) parenthesisedPrecision() []sql.Expr {
-	if !p.op("(") {
+	if !p.Op("(") {
 		return nil
 	}
 	var list []sql.Expr
-	if t := p.peek(); t.kind == number {
-		p.next()
-		list = append(list, sql.Number{Text: t.text})
+	if t := p.Peek(); t.Kind == token.Number {
+		p.Next()
+		list = append(list, sql.Number{Text: t.Text})
 	}
-	p.expect(")")
+	p.Expect(")")
 	return list
 }
 
@@ -116,8 +117,8 @@ func init() {
 		"subdate":       (*parser).dateCall,
 		"timestampdiff": (*parser).timestampCall,
 		"timestampadd":  (*parser).timestampCall,
-		"values":        func(p *parser, _ string) sql.Expr { return sql.Column{Table: "excluded", Name: p.label()} },
-		"value":         func(p *parser, _ string) sql.Expr { return sql.Column{Table: "excluded", Name: p.label()} },
+		"values":        func(p *parser, _ string) sql.Expr { return sql.Column{Table: "excluded", Name: p.Label()} },
+		"value":         func(p *parser, _ string) sql.Expr { return sql.Column{Table: "excluded", Name: p.Label()} },
 		"group_concat":  (*parser).groupConcat,
 		"mod":           (*parser).binaryCall,
 		"char":          (*parser).plainCall,
@@ -141,7 +142,7 @@ func (p *parser) arguments(n int, name string) []sql.Expr {
 }
 
 func (p *parser) plainCall(name string) sql.Expr {
-	if p.peek().isOp(")") {
+	if p.Peek().IsOp(")") {
 		return sql.Call{Name: name}
 	}
 	return sql.Call{Name: name, Args: p.expressions()}
@@ -153,9 +154,9 @@ func (p *parser) binaryCall(name string) sql.Expr {
 
 func (p *parser) ifCall(string) sql.Expr {
 	test := p.condition()
-	p.expect(",")
+	p.Expect(",")
 	then := p.value()
-	p.expect(",")
+	p.Expect(",")
 	return sql.Case{Whens: []sql.When{{If: test, Then: then}}, Else: p.value()}
 }
 
@@ -163,23 +164,23 @@ func (p *parser) ifCall(string) sql.Expr {
 func (p *parser) castCall(name string) sql.Expr {
 	x := p.value()
 	switch {
-	case name == "convert" && p.word("using"):
-		if p.label() == "binary" {
+	case name == "convert" && p.Word("using"):
+		if p.Label() == "binary" {
 			return call("cast_binary", x)
 		}
 		return call("cast_char", x)
 	case name == "convert":
-		p.expect(",")
+		p.Expect(",")
 	default:
-		p.expectWord("as")
+		p.ExpectWord("as")
 	}
-	typ := strings.ToLower(p.label())
+	typ := strings.ToLower(p.Label())
 	switch typ {
 	case "signed", "unsigned":
-		_ = p.word("integer") || p.word("int")
+		_ = p.Word("integer") || p.Word("int")
 		return call("cast_"+typ, x)
 	case "double":
-		p.word("precision")
+		p.Word("precision")
 		return call("cast_double", x)
 	case "float", "real":
 		p.modifiers()
@@ -214,26 +215,26 @@ func (p *parser) castCall(name string) sql.Expr {
 		p.modifiers()
 		return call("cast_binary", x)
 	}
-	p.at--
+	p.At--
 	p.fail()
 	return nil
 }
 
 // modifiers takes the numbers in parentheses after a type, if any.
 func (p *parser) modifiers() []sql.Expr {
-	if !p.op("(") {
+	if !p.Op("(") {
 		return nil
 	}
 	var list []sql.Expr
 	for {
-		t := p.peek()
-		p.integer()
-		list = append(list, sql.Number{Text: t.text})
-		if !p.op(",") {
+		t := p.Peek()
+		p.Integer()
+		list = append(list, sql.Number{Text: t.Text})
+		if !p.Op(",") {
 			break
 		}
 	}
-	p.expect(")")
+	p.Expect(")")
 	return list
 }
 
@@ -241,14 +242,14 @@ func (p *parser) modifiers() []sql.Expr {
 func (p *parser) characterSet() {
 	for {
 		switch {
-		case p.word("character", "set"), p.word("charset"), p.word("collate"):
-			p.op("=")
-			if p.peek().kind == text {
-				p.next()
+		case p.Word("character", "set"), p.Word("charset"), p.Word("collate"):
+			p.Op("=")
+			if p.Peek().Kind == token.Text {
+				p.Next()
 			} else {
-				p.label()
+				p.Label()
 			}
-		case p.word("binary"):
+		case p.Word("binary"):
 		default:
 			return
 		}
@@ -257,24 +258,24 @@ func (p *parser) characterSet() {
 
 func (p *parser) extractCall(string) sql.Expr {
 	unit := p.unit()
-	p.expectWord("from")
+	p.ExpectWord("from")
 	return call(unit.(sql.String).Text, p.value())
 }
 
 func (p *parser) positionCall(string) sql.Expr {
 	needle := value(p.bits())
-	p.expectWord("in")
+	p.ExpectWord("in")
 	return call("locate", needle, p.value())
 }
 
 func (p *parser) trimCall(string) sql.Expr {
-	side := p.anyWord("both", "leading", "trailing")
+	side := p.AnyWord("both", "leading", "trailing")
 	name := map[string]string{"": "trim", "both": "trim", "leading": "ltrim", "trailing": "rtrim"}[side]
-	if side != "" && p.word("from") {
+	if side != "" && p.Word("from") {
 		return call(name, p.value())
 	}
 	x := p.value()
-	if p.word("from") {
+	if p.Word("from") {
 		return call(name, p.value(), x)
 	}
 	return call(name, x)
@@ -282,10 +283,10 @@ func (p *parser) trimCall(string) sql.Expr {
 
 func (p *parser) substringCall(string) sql.Expr {
 	args := p.expressions()
-	if p.word("from") {
+	if p.Word("from") {
 		args = append(args, p.value())
 	}
-	if p.word("for") {
+	if p.Word("for") {
 		args = append(args, p.value())
 	}
 	return sql.Call{Name: "substring", Args: args}
@@ -294,14 +295,14 @@ func (p *parser) substringCall(string) sql.Expr {
 // dateCall is DATE_ADD(x, INTERVAL n unit) and its relatives.
 func (p *parser) dateCall(name string) sql.Expr {
 	x := p.value()
-	p.expect(",")
+	p.Expect(",")
 	switch name {
 	case "adddate":
 		name = "date_add"
 	case "subdate":
 		name = "date_sub"
 	}
-	if !p.peek().is("interval") {
+	if !p.Peek().Is("interval") {
 		return addition(name, x, p.value(), sql.String{Text: "day"})
 	}
 	amount, unit := p.interval()
@@ -310,7 +311,7 @@ func (p *parser) dateCall(name string) sql.Expr {
 
 func (p *parser) timestampCall(name string) sql.Expr {
 	unit := p.unit()
-	p.expect(",")
+	p.Expect(",")
 	args := p.arguments(2, strings.ToUpper(name))
 	if name == "timestampadd" {
 		return addition("date_add", args[1], args[0], unit)
@@ -319,17 +320,17 @@ func (p *parser) timestampCall(name string) sql.Expr {
 }
 
 func (p *parser) groupConcat(string) sql.Expr {
-	c := sql.Call{Name: "string_agg", Distinct: p.word("distinct")}
+	c := sql.Call{Name: "string_agg", Distinct: p.Word("distinct")}
 	parts := p.expressions()
 	x := call("cast_char", parts[0])
 	if len(parts) > 1 {
 		x = sql.Call{Name: "concat", Args: parts}
 	}
-	if p.peek().is("order") {
+	if p.Peek().Is("order") {
 		p.unsupported("GROUP_CONCAT(… ORDER BY …)")
 	}
 	separator := ","
-	if p.word("separator") {
+	if p.Word("separator") {
 		separator = p.text()
 	}
 	c.Args = []sql.Expr{x, sql.String{Text: separator}}
@@ -338,17 +339,13 @@ func (p *parser) groupConcat(string) sql.Expr {
 
 // reference parses a column or a function call.
 func (p *parser) reference() sql.Expr {
-	t := p.peek()
-	if t.kind == word && reserved[t.lower] {
+	t := p.Peek()
+	if t.Kind == token.Word && reserved[t.Lower] {
 		p.fail()
 	}
-	parts := []string{p.next().text}
-	for p.peek().isOp(".") && len(parts) < 3 {
-		p.next()
-		parts = append(parts, p.label())
-	}
+	parts := p.Path(3)
 	last := parts[len(parts)-1]
-	if t.kind == word && p.peek().isOp("(") {
+	if t.Kind == token.Word && p.Peek().IsOp("(") {
 		schema := ""
 		if len(parts) > 1 {
 			schema = parts[len(parts)-2]
@@ -369,21 +366,21 @@ func (p *parser) reference() sql.Expr {
 }
 
 func (p *parser) call(schema, name string) sql.Expr {
-	p.expect("(")
+	p.Expect("(")
 	c := sql.Call{Schema: schema, Name: name}
 	switch {
-	case p.op(")"):
-	case p.op("*"):
+	case p.Op(")"):
+	case p.Op("*"):
 		c.Star = true
-		p.expect(")")
+		p.Expect(")")
 	default:
-		if c.Distinct = p.word("distinct"); !c.Distinct {
-			p.word("all")
+		if c.Distinct = p.Word("distinct"); !c.Distinct {
+			p.Word("all")
 		}
 		c.Args = p.expressions()
-		p.expect(")")
+		p.Expect(")")
 	}
-	if p.peek().is("over") {
+	if p.Peek().Is("over") {
 		p.unsupported("window functions")
 	}
 	return c

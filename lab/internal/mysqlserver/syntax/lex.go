@@ -6,35 +6,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
-
-type kind uint8
-
-const (
-	end    kind = iota
-	word        // unquoted identifier or keyword
-	quoted      // `identifier`
-	number
-	text         // 'string'
-	bytes        // X'00ff' or 0x00ff, decoded
-	param        // ?
-	userVariable // @name
-	operator     // also punctuation
-	broken       // what cannot be a token: a syntax error once the parser gets there
-)
-
-type token struct {
-	kind  kind
-	text  string
-	lower string // a word in lower case
-	n     int    // of a parameter: which one, from 1, in all of the source
-	pos   int    // byte offset of the first character
-	stop  int    // byte offset after the last one
-}
-
-func (t token) is(keyword string) bool { return t.kind == word && t.lower == keyword }
-
-func (t token) isOp(op string) bool { return t.kind == operator && t.text == op }
 
 // lexer cuts source into tokens.
 type lexer struct {
@@ -43,30 +17,30 @@ type lexer struct {
 	pos     int
 	params  int
 	inHint  bool // inside /*! … */
-	tokens  []token
+	tokens  []token.Token
 }
 
 // lex cuts source into tokens; the last one has kind end.
-func lex(source string, options Options) []token {
+func lex(source string, options Options) []token.Token {
 	l := lexer{source: source, options: options}
 	for {
 		l.space()
 		start := l.pos
 		if start >= len(source) {
-			l.add(end, "", start)
+			l.add(token.End, "", start)
 			return l.tokens
 		}
 		if !l.next() {
 			l.pos = len(source)
-			l.add(broken, source[start:], start)
+			l.add(token.Broken, source[start:], start)
 		}
 	}
 }
 
-func (l *lexer) add(k kind, text string, start int) {
-	t := token{kind: k, text: text, pos: start, stop: l.pos, n: l.params}
-	if k == word {
-		t.lower = strings.ToLower(text)
+func (l *lexer) add(k token.Kind, text string, start int) {
+	t := token.Token{Kind: k, Text: text, Pos: start, Stop: l.pos, N: l.params}
+	if k == token.Word {
+		t.Lower = strings.ToLower(text)
 	}
 	l.tokens = append(l.tokens, t)
 }
@@ -113,7 +87,7 @@ func (l *lexer) comment() bool {
 	if l.has("/*!") || l.has("/*M!") {
 		n := strings.IndexByte(l.source[l.pos:], '!') + 1
 		digits := n
-		for isDigit(l.at(digits)) && digits-n < 6 {
+		for token.IsDigit(l.at(digits)) && digits-n < 6 {
 			digits++
 		}
 		since, _ := strconv.Atoi(l.source[l.pos+n : l.pos+digits])
@@ -144,13 +118,13 @@ func (l *lexer) next() bool {
 	case c == '\'' || c == '"' && !l.options.AnsiQuotes:
 		s, ok := l.stringLiteral()
 		if ok {
-			l.add(text, s, start)
+			l.add(token.Text, s, start)
 		}
 		return ok
 	case c == '"' || c == '`':
 		s, ok := l.enclosed(c)
 		if ok {
-			l.add(quoted, s, start)
+			l.add(token.Quoted, s, start)
 		}
 		return ok && s != ""
 	case (c == 'x' || c == 'X') && l.at(1) == '\'':
@@ -160,19 +134,19 @@ func (l *lexer) next() bool {
 		return l.next()
 	case c == '0' && (l.at(1) == 'x' || l.at(1) == 'X') && isHex(l.at(2)):
 		return l.hexNumber(start)
-	case isDigit(c) && !l.wordOfDigits(), c == '.' && isDigit(l.at(1)) && !l.afterName():
+	case token.IsDigit(c) && !l.wordOfDigits(), c == '.' && token.IsDigit(l.at(1)) && !l.afterName():
 		l.numberLiteral(start)
 		return true
 	case c == '?':
 		l.pos++
 		l.params++
-		l.add(param, "", start)
+		l.add(token.Param, "", start)
 		return true
 	case c == '@' && l.at(1) != '@':
 		return l.variable(start)
 	case c == '@':
 		l.pos += 2
-		l.add(operator, "@@", start)
+		l.add(token.Operator, "@@", start)
 		return true
 	case isWordPart(l.source[l.pos:]):
 		l.word(start)
@@ -185,7 +159,7 @@ func (l *lexer) operator(start int) bool {
 	for _, op := range operators {
 		if l.has(op) {
 			l.pos += len(op)
-			l.add(operator, op, start)
+			l.add(token.Operator, op, start)
 			return true
 		}
 	}
@@ -193,7 +167,7 @@ func (l *lexer) operator(start int) bool {
 		return false
 	}
 	l.pos++
-	l.add(operator, l.source[start:l.pos], start)
+	l.add(token.Operator, l.source[start:l.pos], start)
 	return true
 }
 
@@ -203,7 +177,7 @@ func (l *lexer) afterName() bool {
 		return false
 	}
 	last := l.tokens[len(l.tokens)-1]
-	return (last.kind == word || last.kind == quoted) && last.stop == l.pos
+	return (last.Kind == token.Word || last.Kind == token.Quoted) && last.Stop == l.pos
 }
 
 // stringLiteral takes a string and those that follow it.
@@ -298,7 +272,7 @@ func (l *lexer) hexLiteral(start int) bool {
 	if !ok || err != nil {
 		return false
 	}
-	l.add(bytes, string(decoded), start)
+	l.add(token.Bytes, string(decoded), start)
 	return true
 }
 
@@ -315,55 +289,34 @@ func (l *lexer) hexNumber(start int) bool {
 	if err != nil {
 		return false
 	}
-	l.add(bytes, string(decoded), start)
+	l.add(token.Bytes, string(decoded), start)
 	return true
 }
 
 // wordOfDigits reports whether the digits here start a name, as in 2fa.
 func (l *lexer) wordOfDigits() bool {
 	n := 0
-	for isDigit(l.at(n)) {
+	for token.IsDigit(l.at(n)) {
 		n++
 	}
 	c := l.at(n)
 	if c == 'e' || c == 'E' { // 1e5 and 1e-5 are numbers
 		next := l.at(n + 1)
-		return !isDigit(next) && next != '-' && next != '+'
+		return !token.IsDigit(next) && next != '-' && next != '+'
 	}
 	return c != '.' && isWordPart(l.source[min(l.pos+n, len(l.source)):])
 }
 
 func (l *lexer) numberLiteral(start int) {
-	digits := func() {
-		for isDigit(l.at(0)) {
-			l.pos++
-		}
-	}
-	digits()
-	if l.at(0) == '.' {
-		l.pos++
-		digits()
-	}
-	if c := l.at(0); c == 'e' || c == 'E' {
-		mark := l.pos
-		l.pos++
-		if c := l.at(0); c == '+' || c == '-' {
-			l.pos++
-		}
-		exponent := l.pos
-		digits()
-		if l.pos == exponent {
-			l.pos = mark
-		}
-	}
-	l.add(number, l.source[start:l.pos], start)
+	l.pos = token.NumberEnd(l.source, start)
+	l.add(token.Number, l.source[start:l.pos], start)
 }
 
 func (l *lexer) variable(start int) bool {
 	l.pos++
 	if c := l.at(0); c == '`' || c == '\'' || c == '"' {
 		name, ok := l.enclosed(c)
-		l.add(userVariable, strings.ToLower(name), start)
+		l.add(token.UserVariable, strings.ToLower(name), start)
 		return ok
 	}
 	from := l.pos
@@ -371,7 +324,7 @@ func (l *lexer) variable(start int) bool {
 		_, n := utf8.DecodeRuneInString(l.source[l.pos:])
 		l.pos += n
 	}
-	l.add(userVariable, strings.ToLower(l.source[from:l.pos]), start)
+	l.add(token.UserVariable, strings.ToLower(l.source[from:l.pos]), start)
 	return l.pos > from
 }
 
@@ -380,12 +333,10 @@ func (l *lexer) word(start int) {
 		_, n := utf8.DecodeRuneInString(l.source[l.pos:])
 		l.pos += n
 	}
-	l.add(word, l.source[start:l.pos], start)
+	l.add(token.Word, l.source[start:l.pos], start)
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+func isHex(c byte) bool { return token.IsDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
 func isWordPart(s string) bool {
 	r, _ := utf8.DecodeRuneInString(s)

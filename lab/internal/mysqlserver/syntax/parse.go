@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	sql "github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 // Options say how a session's SQL is read.
@@ -74,13 +75,11 @@ func syntaxError(rest string, line int) *Error {
 		" your MySQL server version for the right syntax to use near '" + rest[:min(len(rest), nearSize)] + "' at line " + strconv.Itoa(line)}
 }
 
-// maxDepth bounds the nesting of expressions and queries.
-const maxDepth = 200
-
 // Parse parses a string of statements separated by semicolons. A string without any gives none. After an error, which is an
 // *Error or one of Options.Variables, it gives the statements before it, too.
 func Parse(source string, options Options) (statements []Statement, err error) {
-	p := &parser{source: source, options: options, tokens: lex(source, options)}
+	p := &parser{source: source, options: options}
+	p.Cursor = token.Cursor{Tokens: lex(source, options), Reserved: reserved, Fail: p.fail, TooDeep: p.tooDeep}
 	defer func() {
 		if r := recover(); r != nil {
 			failure, ok := r.(failure)
@@ -91,23 +90,23 @@ func Parse(source string, options Options) (statements []Statement, err error) {
 		}
 	}()
 	for {
-		for p.op(";") {
+		for p.Op(";") {
 		}
-		first := p.peek()
-		if first.kind == end {
+		first := p.Peek()
+		if first.Kind == token.End {
 			return statements, nil
 		}
-		s := Statement{rest: source[first.pos:], line: p.line(first)}
-		if p.at > 0 {
-			p.params = p.tokens[p.at-1].n
+		s := Statement{rest: source[first.Pos:], line: p.line(first)}
+		if p.At > 0 {
+			p.params = p.Tokens[p.At-1].N
 		}
 		p.volatile = false
 		s.Stmt = p.statement()
-		last := p.tokens[p.at-1]
-		if p.peek().kind != end && !p.op(";") {
+		last := p.Tokens[p.At-1]
+		if p.Peek().Kind != token.End && !p.Op(";") {
 			p.fail()
 		}
-		s.SQL, s.Params, s.Volatile = source[first.pos:last.stop], last.n-p.params, p.volatile
+		s.SQL, s.Params, s.Volatile = source[first.Pos:last.Stop], last.N-p.params, p.volatile
 		statements = append(statements, s)
 	}
 }
@@ -117,39 +116,29 @@ type failure struct{ err error }
 
 // parser reads tokens front to back. Its methods panic with a failure on an error; Parse recovers.
 type parser struct {
+	token.Cursor
 	source   string
 	options  Options
-	tokens   []token
-	at       int
-	depth    int
 	params   int // how many placeholders there are before the statement
 	volatile bool
 	aliases  map[string]sql.Expr // of the select list, while HAVING is parsed
 	newRow   string              // alias of the row to insert, while ON DUPLICATE KEY UPDATE is parsed
 }
 
-func (p *parser) line(t token) int { return strings.Count(p.source[:t.pos], "\n") + 1 }
-
-func (p *parser) peek() token { return p.tokens[p.at] }
-
-func (p *parser) peekAt(n int) token { return p.tokens[min(p.at+n, len(p.tokens)-1)] }
-
-func (p *parser) next() token {
-	t := p.tokens[p.at]
-	if t.kind != end {
-		p.at++
-	}
-	return t
-}
+func (p *parser) line(t token.Token) int { return strings.Count(p.source[:t.Pos], "\n") + 1 }
 
 // fail reports a syntax error at the current token.
 func (p *parser) fail() {
-	t := p.peek()
-	panic(failure{syntaxError(p.source[t.pos:], p.line(t))})
+	t := p.Peek()
+	panic(failure{syntaxError(p.source[t.Pos:], p.line(t))})
 }
 
 func (p *parser) failf(number uint16, state, format string, args ...any) {
 	panic(failure{&Error{Number: number, State: state, Message: fmt.Sprintf(format, args...)}})
+}
+
+func (p *parser) tooDeep() {
+	p.failf(1436, "HY000", "Thread stack overrun: the statement is nested too deeply")
 }
 
 // unsupported refuses what MySQL understands and the lab does not.
@@ -157,97 +146,18 @@ func (p *parser) unsupported(what string) {
 	p.failf(1235, "42000", "This version of MySQL doesn't yet support '%s' (the lab does not simulate it)", what)
 }
 
-// enter is called by everything recursive; use as defer p.enter()().
-func (p *parser) enter() func() {
-	p.depth++
-	if p.depth > maxDepth {
-		p.failf(1436, "HY000", "Thread stack overrun: the statement is nested too deeply")
-	}
-	return func() { p.depth-- }
-}
-
-// word takes the keywords if they come next, all of them or none.
-func (p *parser) word(keywords ...string) bool {
-	for i, k := range keywords {
-		if !p.peekAt(i).is(k) {
-			return false
-		}
-	}
-	p.at += len(keywords)
-	return true
-}
-
-// anyWord takes one of the keywords and says which.
-func (p *parser) anyWord(keywords ...string) string {
-	for _, k := range keywords {
-		if p.word(k) {
-			return k
-		}
-	}
-	return ""
-}
-
-func (p *parser) expectWord(keywords ...string) {
-	for _, k := range keywords {
-		if !p.word(k) {
-			p.fail()
-		}
-	}
-}
-
-func (p *parser) op(op string) bool {
-	if p.peek().isOp(op) {
-		p.at++
-		return true
-	}
-	return false
-}
-
-func (p *parser) expect(op string) {
-	if !p.op(op) {
-		p.fail()
-	}
-}
-
 // reserved are the words that cannot be an identifier without quotes.
-var reserved = func() map[string]bool {
-	set := map[string]bool{}
-	for _, w := range strings.Fields(`add all alter analyze and as asc before between both by call case change check collate
-		column condition constraint continue convert create cross current_date current_time current_timestamp
-		current_user cursor database databases default delayed delete desc describe distinct distinctrow div drop dual
-		each else elseif enclosed escaped except exists explain false fetch for force foreign from fulltext generated
-		grant group having high_priority if ignore in index infile inner inout insert intersect interval into is join key keys kill
-		leading leave left like limit lines load localtime localtimestamp lock long loop low_priority match mod natural not
-		null on optimize option or order outer outfile over partition primary procedure purge range read recursive
-		references regexp release rename repeat replace require restrict return revoke right rlike schema
-		schemas select separator set show spatial sql straight_join table terminated then to trailing trigger true undo
-		union unique unlock unsigned update usage use using utc_date utc_time utc_timestamp values varying when where
-		while window with write xor zerofill`) {
-		set[w] = true
-	}
-	return set
-}()
-
-func (p *parser) isName() bool {
-	t := p.peek()
-	return t.kind == quoted || t.kind == word && !reserved[t.lower]
-}
-
-// name takes an identifier.
-func (p *parser) name() string {
-	if !p.isName() {
-		p.fail()
-	}
-	return p.next().text
-}
-
-// label takes an identifier where every keyword is one too: after a dot.
-func (p *parser) label() string {
-	if k := p.peek().kind; k != quoted && k != word {
-		p.fail()
-	}
-	return p.next().text
-}
+var reserved = token.Words(`add all alter analyze and as asc before between both by call case change check collate
+	column condition constraint continue convert create cross current_date current_time current_timestamp
+	current_user cursor database databases default delayed delete desc describe distinct distinctrow div drop dual
+	each else elseif enclosed escaped except exists explain false fetch for force foreign from fulltext generated
+	grant group having high_priority if ignore in index infile inner inout insert intersect interval into is join key keys kill
+	leading leave left like limit lines load localtime localtimestamp lock long loop low_priority match mod natural not
+	null on optimize option or order outer outfile over partition primary procedure purge range read recursive
+	references regexp release rename repeat replace require restrict return revoke right rlike schema
+	schemas select separator set show spatial sql straight_join table terminated then to trailing trigger true undo
+	union unique unlock unsigned update usage use using utc_date utc_time utc_timestamp values varying when where
+	while window with write xor zerofill`)
 
 // systemSchemas are the databases every server has. Names in them are not case-sensitive.
 var systemSchemas = map[string]bool{"information_schema": true, "mysql": true, "performance_schema": true, "sys": true}
@@ -257,9 +167,9 @@ func IsSystemSchema(name string) bool { return systemSchemas[strings.ToLower(nam
 
 // table takes the name of a table.
 func (p *parser) table() sql.Name {
-	n := sql.Name{Name: p.name()}
-	if p.op(".") {
-		n = sql.Name{Schema: n.Name, Name: p.label()}
+	n := sql.Name{Name: p.Name()}
+	if p.Op(".") {
+		n = sql.Name{Schema: n.Name, Name: p.Label()}
 	} else if IsSystemSchema(p.options.Database) {
 		n.Schema = p.options.Database
 	}
@@ -272,64 +182,36 @@ func (p *parser) table() sql.Name {
 	return n
 }
 
-// names takes (a, b, …).
-func (p *parser) names() []string {
-	p.expect("(")
-	list := []string{p.name()}
-	for p.op(",") {
-		list = append(list, p.name())
-	}
-	p.expect(")")
-	return list
-}
-
-func (p *parser) integer() int {
-	t := p.peek()
-	n, err := strconv.Atoi(t.text)
-	if t.kind != number || err != nil {
-		p.fail()
-	}
-	p.next()
-	return n
-}
-
 // text takes a string literal.
 func (p *parser) text() string {
-	if p.peek().kind != text {
+	if p.Peek().Kind != token.Text {
 		p.fail()
 	}
-	return p.next().text
+	return p.Next().Text
 }
 
 // alias takes AS name, or a name or string without AS.
 func (p *parser) alias() string {
-	as := p.word("as")
-	if p.peek().kind == text {
-		return p.next().text
+	as := p.Word("as")
+	if p.Peek().Kind == token.Text {
+		return p.Next().Text
 	}
-	if as || p.isName() {
-		return p.name()
+	if as || p.IsName() {
+		return p.Name()
 	}
 	return ""
 }
 
-// skip moves to the end of the statement.
-func (p *parser) skip() {
-	for k := p.peek().kind; k != end && k != broken && !p.peek().isOp(";"); k = p.peek().kind {
-		p.next()
-	}
-}
-
 // skipParentheses skips a balanced parenthesised part.
 func (p *parser) skipParentheses() {
-	p.expect("(")
+	p.Expect("(")
 	for depth := 1; depth > 0; {
-		switch t := p.next(); {
-		case t.kind == end || t.kind == broken:
+		switch t := p.Next(); {
+		case t.Kind == token.End || t.Kind == token.Broken:
 			p.fail()
-		case t.isOp("("):
+		case t.IsOp("("):
 			depth++
-		case t.isOp(")"):
+		case t.IsOp(")"):
 			depth--
 		}
 	}
@@ -337,14 +219,14 @@ func (p *parser) skipParentheses() {
 
 // statement parses one statement.
 func (p *parser) statement() sql.Stmt {
-	t := p.peek()
-	if t.isOp("(") {
+	t := p.Peek()
+	if t.IsOp("(") {
 		return p.query()
 	}
-	if t.kind != word {
+	if t.Kind != token.Word {
 		p.fail()
 	}
-	switch t.lower {
+	switch t.Lower {
 	case "select", "values", "with", "table":
 		return p.query()
 	case "insert", "replace":
@@ -354,8 +236,8 @@ func (p *parser) statement() sql.Stmt {
 	case "delete":
 		return p.delete()
 	case "truncate":
-		p.next()
-		p.word("table")
+		p.Next()
+		p.Word("table")
 		return &sql.Truncate{Tables: []sql.Name{p.table()}, Restart: true}
 	case "load":
 		return p.loadData()
@@ -368,5 +250,5 @@ func (p *parser) statement() sql.Stmt {
 	case "begin", "start", "commit", "rollback", "savepoint", "release":
 		return p.transaction()
 	}
-	return p.administration(t.lower)
+	return p.administration(t.Lower)
 }

@@ -4,13 +4,14 @@ import (
 	"strings"
 
 	sql "github.com/awsdb/awsdb/lab/internal/sqlengine/syntax"
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 // queryAt reports whether a parenthesised query follows, n tokens on.
 func (p *parser) queryAt(n int) bool {
-	for p.peekAt(n).isOp("(") {
+	for p.PeekAt(n).IsOp("(") {
 		n++
-		if t := p.peekAt(n); t.is("select") || t.is("with") || t.is("values") || t.is("table") {
+		if t := p.PeekAt(n); t.Is("select") || t.Is("with") || t.Is("values") || t.Is("table") {
 			return true
 		}
 	}
@@ -19,23 +20,23 @@ func (p *parser) queryAt(n int) bool {
 
 // query parses SELECT, VALUES, TABLE or a parenthesised query with all clauses.
 func (p *parser) query() *sql.Select {
-	defer p.enter()()
+	defer p.Enter()()
 	aliases := p.aliases
 	p.aliases = nil
 	defer func() { p.aliases = aliases }()
 	var with []sql.With
-	if p.word("with") {
+	if p.Word("with") {
 		with = p.withList()
 	}
 	q := p.arm()
 	for {
 		var all bool
 		switch {
-		case p.word("union"):
-			if all = p.word("all"); !all {
-				p.word("distinct")
+		case p.Word("union"):
+			if all = p.Word("all"); !all {
+				p.Word("distinct")
 			}
-		case p.peek().is("intersect"), p.peek().is("except"):
+		case p.Peek().Is("intersect"), p.Peek().Is("except"):
 			p.unsupported("INTERSECT and EXCEPT")
 		default:
 			q.With = append(with, q.With...)
@@ -55,21 +56,21 @@ func derived(q *sql.Select) *sql.Select {
 }
 
 func (p *parser) withList() []sql.With {
-	if p.word("recursive") {
+	if p.Word("recursive") {
 		p.unsupported("WITH RECURSIVE")
 	}
 	var list []sql.With
 	for {
-		w := sql.With{Name: p.name()}
-		if p.peek().isOp("(") {
-			w.Columns = p.names()
+		w := sql.With{Name: p.Name()}
+		if p.Peek().IsOp("(") {
+			w.Columns = p.Names()
 		}
-		p.expectWord("as")
-		p.expect("(")
+		p.ExpectWord("as")
+		p.Expect("(")
 		w.Query = p.query()
-		p.expect(")")
+		p.Expect(")")
 		list = append(list, w)
-		if !p.op(",") {
+		if !p.Op(",") {
 			return list
 		}
 	}
@@ -78,46 +79,46 @@ func (p *parser) withList() []sql.With {
 // arm parses one arm of a union, without ORDER BY and what follows it.
 func (p *parser) arm() *sql.Select {
 	switch {
-	case p.op("("):
+	case p.Op("("):
 		q := p.query()
-		p.expect(")")
+		p.Expect(")")
 		if len(q.Unions) > 0 {
 			return derived(q)
 		}
 		return q
-	case p.word("values"):
+	case p.Word("values"):
 		q := &sql.Select{}
 		for {
-			p.expectWord("row")
-			p.expect("(")
+			p.ExpectWord("row")
+			p.Expect("(")
 			q.Values = append(q.Values, p.expressions())
-			p.expect(")")
-			if !p.op(",") {
+			p.Expect(")")
+			if !p.Op(",") {
 				return q
 			}
 		}
-	case p.word("table"):
+	case p.Word("table"):
 		return &sql.Select{Items: []sql.Item{{X: sql.Star{}}}, From: []sql.From{{Table: p.table()}}}
 	}
-	p.expectWord("select")
+	p.ExpectWord("select")
 	q := &sql.Select{Distinct: p.modifier()}
 	explicit := p.items(q)
-	if p.word("into") {
+	if p.Word("into") {
 		p.unsupported("SELECT … INTO")
 	}
-	if p.word("from") {
+	if p.Word("from") {
 		q.From = p.fromList()
 	}
-	if p.word("where") {
+	if p.Word("where") {
 		q.Where = p.condition()
 	}
-	if p.word("group", "by") {
+	if p.Word("group", "by") {
 		q.GroupBy = p.expressions()
-		if p.word("with", "rollup") {
+		if p.Word("with", "rollup") {
 			p.unsupported("WITH ROLLUP")
 		}
 	}
-	if p.word("having") {
+	if p.Word("having") {
 		p.aliases = explicit
 		q.Having = p.condition()
 		p.aliases = nil
@@ -129,9 +130,9 @@ func (p *parser) arm() *sql.Select {
 func (p *parser) modifier() (distinct bool) {
 	for {
 		switch {
-		case p.word("distinct"), p.word("distinctrow"):
+		case p.Word("distinct"), p.Word("distinctrow"):
 			distinct = true
-		case p.anyWord("all", "high_priority", "straight_join", "sql_small_result", "sql_big_result", "sql_buffer_result",
+		case p.AnyWord("all", "high_priority", "straight_join", "sql_small_result", "sql_big_result", "sql_buffer_result",
 			"sql_no_cache", "sql_calc_found_rows") != "":
 		default:
 			return distinct
@@ -143,25 +144,25 @@ func (p *parser) modifier() (distinct bool) {
 func (p *parser) items(q *sql.Select) map[string]sql.Expr {
 	explicit := map[string]sql.Expr{}
 	for {
-		start := p.peek()
+		start := p.Peek()
 		if x, ok := p.star(); ok {
 			q.Items = append(q.Items, sql.Item{X: x})
 		} else {
 			item := sql.Item{X: p.value()}
-			stop := p.tokens[p.at-1].stop
+			stop := p.Tokens[p.At-1].Stop
 			if item.Alias = p.alias(); item.Alias != "" {
 				explicit[strings.ToLower(item.Alias)] = item.X
 			} else if column, ok := item.X.(sql.Column); ok {
 				item.Alias = column.Name
 			} else {
-				item.Alias = p.source[start.pos:stop]
-				if start.kind == text && p.tokens[p.at-1].pos == start.pos {
-					item.Alias = start.text
+				item.Alias = p.source[start.Pos:stop]
+				if start.Kind == token.Text && p.Tokens[p.At-1].Pos == start.Pos {
+					item.Alias = start.Text
 				}
 			}
 			q.Items = append(q.Items, item)
 		}
-		if !p.op(",") {
+		if !p.Op(",") {
 			return explicit
 		}
 	}
@@ -169,16 +170,16 @@ func (p *parser) items(q *sql.Select) map[string]sql.Expr {
 
 // star takes *, table.* or database.table.*.
 func (p *parser) star() (sql.Star, bool) {
-	if p.op("*") {
+	if p.Op("*") {
 		return sql.Star{}, true
 	}
 	for n := 1; n <= 3; n += 2 {
-		if !p.peekAt(n).isOp(".") {
+		if !p.PeekAt(n).IsOp(".") {
 			break
 		}
-		if p.peekAt(n + 1).isOp("*") {
-			table := p.peekAt(n - 1).text
-			p.at += n + 2
+		if p.PeekAt(n + 1).IsOp("*") {
+			table := p.PeekAt(n - 1).Text
+			p.At += n + 2
 			return sql.Star{Table: table}, true
 		}
 	}
@@ -187,7 +188,7 @@ func (p *parser) star() (sql.Star, bool) {
 
 // tail parses what comes after the arms.
 func (p *parser) tail(q *sql.Select) {
-	if p.peek().is("order") {
+	if p.Peek().Is("order") {
 		q.OrderBy = p.orderBy()
 	}
 	if limit, offset := p.limit(); limit != nil {
@@ -195,11 +196,11 @@ func (p *parser) tail(q *sql.Select) {
 	}
 	for {
 		switch {
-		case p.word("for", "update"), p.word("for", "share"):
+		case p.Word("for", "update"), p.Word("for", "share"):
 			p.locking(q)
-		case p.word("lock", "in", "share", "mode"):
+		case p.Word("lock", "in", "share", "mode"):
 			q.Lock = true
-		case p.peek().is("into"):
+		case p.Peek().Is("into"):
 			p.unsupported("SELECT … INTO")
 		default:
 			return
@@ -209,13 +210,13 @@ func (p *parser) tail(q *sql.Select) {
 
 func (p *parser) locking(q *sql.Select) {
 	q.Lock = true
-	if p.word("of") {
+	if p.Word("of") {
 		p.tables()
 	}
 	switch {
-	case p.word("nowait"):
+	case p.Word("nowait"):
 		q.Wait = "NOWAIT"
-	case p.word("skip", "locked"):
+	case p.Word("skip", "locked"):
 		q.Wait = "SKIP LOCKED"
 	}
 }
@@ -223,28 +224,28 @@ func (p *parser) locking(q *sql.Select) {
 // tables takes names of tables.
 func (p *parser) tables() {
 	p.table()
-	for p.op(",") {
+	for p.Op(",") {
 		p.table()
 	}
 }
 
 func (p *parser) orderBy() []sql.Order {
-	if !p.word("order") {
+	if !p.Word("order") {
 		return nil
 	}
-	p.expectWord("by")
+	p.ExpectWord("by")
 	var list []sql.Order
 	for {
 		o := sql.Order{X: p.value()}
-		if p.word("desc") {
+		if p.Word("desc") {
 			o.Descending = true
 		} else {
-			p.word("asc")
+			p.Word("asc")
 		}
 		first := !o.Descending // NULL is the smallest value
 		o.NullsFirst = &first
 		list = append(list, o)
-		if !p.op(",") {
+		if !p.Op(",") {
 			return list
 		}
 	}
@@ -252,30 +253,30 @@ func (p *parser) orderBy() []sql.Order {
 
 // limit takes LIMIT n, LIMIT offset, n or LIMIT n OFFSET offset.
 func (p *parser) limit() (limit, offset sql.Expr) {
-	if !p.word("limit") {
+	if !p.Word("limit") {
 		return nil, nil
 	}
 	limit = p.bound()
 	switch {
-	case p.op(","):
+	case p.Op(","):
 		return p.bound(), limit
-	case p.word("offset"):
+	case p.Word("offset"):
 		offset = p.bound()
 	}
 	return limit, offset
 }
 
 func (p *parser) bound() sql.Expr {
-	t := p.peek()
-	switch t.kind {
-	case number:
-		if p.next(); len(t.text) > 18 { // people write 18446744073709551615 for no limit
+	t := p.Peek()
+	switch t.Kind {
+	case token.Number:
+		if p.Next(); len(t.Text) > 18 { // people write 18446744073709551615 for no limit
 			return sql.Number{Text: "9223372036854775807"}
 		}
-		return sql.Number{Text: t.text}
-	case param:
-		p.next()
-		return sql.Cast{X: sql.Param{N: t.n - p.params}, Type: sql.Type{Name: "int8"}}
+		return sql.Number{Text: t.Text}
+	case token.Param:
+		p.Next()
+		return sql.Cast{X: sql.Param{N: t.N - p.params}, Type: sql.Type{Name: "int8"}}
 	}
 	p.fail()
 	return nil
@@ -283,20 +284,20 @@ func (p *parser) bound() sql.Expr {
 
 // fromList parses the items of FROM.
 func (p *parser) fromList() []sql.From {
-	if p.word("dual") {
+	if p.Word("dual") {
 		return nil
 	}
 	list := p.fromItem()
 	for {
 		var join string
 		switch {
-		case p.op(","):
-		case p.word("cross", "join"), p.word("inner", "join"), p.word("join"), p.word("straight_join"):
+		case p.Op(","):
+		case p.Word("cross", "join"), p.Word("inner", "join"), p.Word("join"), p.Word("straight_join"):
 			join = "INNER"
-		case p.word("left", "outer", "join"), p.word("left", "join"):
+		case p.Word("left", "outer", "join"), p.Word("left", "join"):
 			join = "LEFT"
-		case p.peek().is("right"), p.peek().is("natural"), p.peek().is("full") && p.peekAt(1).is("join"):
-			p.unsupported(strings.ToUpper(p.peek().text) + " JOIN")
+		case p.Peek().Is("right"), p.Peek().Is("natural"), p.Peek().Is("full") && p.PeekAt(1).Is("join"):
+			p.unsupported(strings.ToUpper(p.Peek().Text) + " JOIN")
 		default:
 			return list
 		}
@@ -317,10 +318,10 @@ func (p *parser) fromList() []sql.From {
 
 func (p *parser) joinCondition(item *sql.From) bool {
 	switch {
-	case p.word("on"):
+	case p.Word("on"):
 		item.On = p.condition()
-	case p.word("using"):
-		item.Using = p.names()
+	case p.Word("using"):
+		item.Using = p.Names()
 	default:
 		return false
 	}
@@ -329,31 +330,31 @@ func (p *parser) joinCondition(item *sql.From) bool {
 
 // fromItem parses one item, or a parenthesised join.
 func (p *parser) fromItem() []sql.From {
-	defer p.enter()()
-	if p.peek().isOp("(") && !p.queryAt(0) {
-		p.next()
+	defer p.Enter()()
+	if p.Peek().IsOp("(") && !p.queryAt(0) {
+		p.Next()
 		list := p.fromList()
-		p.expect(")")
+		p.Expect(")")
 		if len(list) == 0 {
 			p.fail()
 		}
 		return list
 	}
 	var item sql.From
-	p.word("lateral")
+	p.Word("lateral")
 	if p.queryAt(0) {
-		p.expect("(")
+		p.Expect("(")
 		item.Query = p.query()
-		p.expect(")")
+		p.Expect(")")
 	} else {
 		item.Table = p.table()
-		if p.word("partition") {
+		if p.Word("partition") {
 			p.skipParentheses()
 		}
 	}
 	item.Alias = p.alias()
-	if item.Query != nil && item.Alias != "" && p.peek().isOp("(") {
-		item.Columns = p.names()
+	if item.Query != nil && item.Alias != "" && p.Peek().IsOp("(") {
+		item.Columns = p.Names()
 	}
 	if item.Query != nil && item.Alias == "" {
 		p.failf(1248, "42000", "Every derived table must have its own alias")
@@ -364,12 +365,12 @@ func (p *parser) fromItem() []sql.From {
 }
 
 func (p *parser) indexHints() {
-	for p.anyWord("use", "force", "ignore") != "" {
-		if p.anyWord("index", "key") == "" {
+	for p.AnyWord("use", "force", "ignore") != "" {
+		if p.AnyWord("index", "key") == "" {
 			p.fail()
 		}
-		if p.word("for") {
-			_ = p.word("join") || p.word("order", "by") || p.word("group", "by")
+		if p.Word("for") {
+			_ = p.Word("join") || p.Word("order", "by") || p.Word("group", "by")
 		}
 		p.skipParentheses()
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 // Error is a syntax error.
@@ -17,36 +19,17 @@ type Error struct {
 // Error gives the message.
 func (e *Error) Error() string { return e.Message }
 
-type kind uint8
-
-const (
-	end    kind = iota
-	word        // unquoted identifier or keyword, folded to lower case
-	quoted      // "identifier"
-	number
-	text // 'string'
-	param
-	operator // also punctuation
-)
-
-type token struct {
-	kind kind
-	text string
-	pos  int // byte offset of the first character
-	stop int // byte offset after the last one
-}
-
 const operatorChars = "+-*/<>=~!@#%^&|`?"
 
 // lex cuts source into tokens; the last one has kind end.
-func lex(source string) ([]token, error) {
+func lex(source string) ([]token.Token, error) {
 	l := lexer{source: source}
 	for {
 		if err := l.space(); err != nil {
 			return nil, err
 		}
 		if l.pos >= len(source) {
-			l.add(end, "", len(source))
+			l.add(token.End, "", len(source))
 			return l.tokens, nil
 		}
 		if err := l.next(); err != nil {
@@ -58,11 +41,15 @@ func lex(source string) ([]token, error) {
 type lexer struct {
 	source string
 	pos    int
-	tokens []token
+	tokens []token.Token
 }
 
-func (l *lexer) add(k kind, text string, start int) {
-	l.tokens = append(l.tokens, token{kind: k, text: text, pos: start, stop: l.pos})
+func (l *lexer) add(k token.Kind, text string, start int) {
+	t := token.Token{Kind: k, Text: text, Pos: start, Stop: l.pos}
+	if k == token.Word {
+		t.Lower = text
+	}
+	l.tokens = append(l.tokens, t)
 }
 
 func (l *lexer) errorf(pos int, format string, args ...any) error {
@@ -126,7 +113,7 @@ func (l *lexer) next() error {
 		return l.quotedIdentifier(start)
 	case c == '$':
 		return l.dollar(start)
-	case isDigit(c), c == '.' && l.pos+1 < len(l.source) && isDigit(l.source[l.pos+1]):
+	case token.IsDigit(c), c == '.' && l.pos+1 < len(l.source) && token.IsDigit(l.source[l.pos+1]):
 		l.numberLiteral(start)
 		return nil
 	case isWordStart(l.source[l.pos:]):
@@ -144,7 +131,7 @@ func (l *lexer) next() error {
 		r, _ := utf8.DecodeRuneInString(l.source[l.pos:])
 		return l.errorf(start, "syntax error at or near %q", r)
 	}
-	l.add(operator, l.source[start:l.pos], start)
+	l.add(token.Operator, l.source[start:l.pos], start)
 	return nil
 }
 
@@ -175,7 +162,7 @@ func (l *lexer) stringLiteral(start int, escapes bool) error {
 			l.pos += 2
 		case c == '\'':
 			l.pos++
-			l.add(text, b.String(), start)
+			l.add(token.Text, b.String(), start)
 			return nil
 		case c == '\\' && escapes && l.pos+1 < len(l.source):
 			b.WriteByte(unescape(l.source[l.pos+1]))
@@ -216,7 +203,7 @@ func (l *lexer) quotedIdentifier(start int) error {
 			if b.Len() == 0 {
 				return l.errorf(start, `zero-length delimited identifier at or near """"`)
 			}
-			l.add(quoted, b.String(), start)
+			l.add(token.Quoted, b.String(), start)
 			return nil
 		}
 		b.WriteByte('"')
@@ -228,11 +215,11 @@ func (l *lexer) quotedIdentifier(start int) error {
 // dollar lexes $1 and $tag$string$tag$.
 func (l *lexer) dollar(start int) error {
 	l.pos++
-	for l.pos < len(l.source) && isDigit(l.source[l.pos]) {
+	for l.pos < len(l.source) && token.IsDigit(l.source[l.pos]) {
 		l.pos++
 	}
 	if l.pos > start+1 {
-		l.add(param, l.source[start+1:l.pos], start)
+		l.add(token.Param, l.source[start+1:l.pos], start)
 		return nil
 	}
 	for l.pos < len(l.source) && l.source[l.pos] != '$' && isWordPart(l.source[l.pos:]) {
@@ -249,34 +236,13 @@ func (l *lexer) dollar(start int) error {
 	}
 	body := l.source[l.pos : l.pos+n]
 	l.pos += n + len(tag)
-	l.add(text, body, start)
+	l.add(token.Text, body, start)
 	return nil
 }
 
 func (l *lexer) numberLiteral(start int) {
-	digits := func() {
-		for l.pos < len(l.source) && isDigit(l.source[l.pos]) {
-			l.pos++
-		}
-	}
-	digits()
-	if l.pos < len(l.source) && l.source[l.pos] == '.' {
-		l.pos++
-		digits()
-	}
-	if l.pos < len(l.source) && (l.source[l.pos] == 'e' || l.source[l.pos] == 'E') {
-		mark := l.pos
-		l.pos++
-		if l.pos < len(l.source) && (l.source[l.pos] == '+' || l.source[l.pos] == '-') {
-			l.pos++
-		}
-		exponent := l.pos
-		digits()
-		if l.pos == exponent {
-			l.pos = mark
-		}
-	}
-	l.add(number, l.source[start:l.pos], start)
+	l.pos = token.NumberEnd(l.source, start)
+	l.add(token.Number, l.source[start:l.pos], start)
 }
 
 func (l *lexer) word(start int) {
@@ -284,10 +250,8 @@ func (l *lexer) word(start int) {
 		_, n := utf8.DecodeRuneInString(l.source[l.pos:])
 		l.pos += n
 	}
-	l.add(word, strings.ToLower(l.source[start:l.pos]), start)
+	l.add(token.Word, strings.ToLower(l.source[start:l.pos]), start)
 }
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isWordStart(s string) bool {
 	r, _ := utf8.DecodeRuneInString(s)

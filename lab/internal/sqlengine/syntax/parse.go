@@ -2,8 +2,9 @@ package syntax
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 // Parsed is one statement of a string of statements.
@@ -12,16 +13,14 @@ type Parsed struct {
 	SQL  string // its own text, trimmed, without the semicolon
 }
 
-// maxDepth bounds the nesting of expressions and queries, as max_stack_depth does in the real server.
-const maxDepth = 200
-
 // Parse parses a string of statements separated by semicolons. A string without any gives none. Errors are *Error.
 func Parse(sql string) (statements []Parsed, err error) {
 	tokens, err := lex(sql)
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{source: sql, tokens: tokens}
+	p := &parser{source: sql}
+	p.Cursor = token.Cursor{Tokens: tokens, Reserved: reserved, Fail: p.fail, TooDeep: p.tooDeep}
 	defer func() {
 		if r := recover(); r != nil {
 			failure, ok := r.(*Error)
@@ -32,15 +31,15 @@ func Parse(sql string) (statements []Parsed, err error) {
 		}
 	}()
 	for {
-		for p.op(";") {
+		for p.Op(";") {
 		}
-		if p.peek().kind == end {
+		if p.Peek().Kind == token.End {
 			return statements, nil
 		}
-		start := p.peek().pos
+		start := p.Peek().Pos
 		statement := p.statement()
-		stop := p.tokens[p.at-1].stop
-		if p.peek().kind != end && !p.op(";") {
+		stop := p.Tokens[p.At-1].Stop
+		if p.Peek().Kind != token.End && !p.Op(";") {
 			p.fail()
 		}
 		statements = append(statements, Parsed{Stmt: statement, SQL: sql[start:stop]})
@@ -49,135 +48,38 @@ func Parse(sql string) (statements []Parsed, err error) {
 
 // parser reads tokens front to back. Its methods panic with *Error on a syntax error; Parse recovers.
 type parser struct {
+	token.Cursor
 	source string
-	tokens []token
-	at     int
-	depth  int
-}
-
-func (p *parser) peek() token { return p.tokens[p.at] }
-
-func (p *parser) peekAt(n int) token { return p.tokens[min(p.at+n, len(p.tokens)-1)] }
-
-func (p *parser) next() token {
-	t := p.tokens[p.at]
-	if t.kind != end {
-		p.at++
-	}
-	return t
 }
 
 // fail reports a syntax error at the current token.
 func (p *parser) fail() {
-	t := p.peek()
-	if t.kind == end {
-		panic(&Error{Code: "42601", Message: "syntax error at end of input", Position: t.pos})
+	t := p.Peek()
+	if t.Kind == token.End {
+		panic(&Error{Code: "42601", Message: "syntax error at end of input", Position: t.Pos})
 	}
-	p.failf("42601", "syntax error at or near \"%s\"", p.source[t.pos:t.stop])
+	p.failf("42601", "syntax error at or near \"%s\"", p.source[t.Pos:t.Stop])
 }
 
 func (p *parser) failf(code, format string, args ...any) {
-	panic(&Error{Code: code, Message: fmt.Sprintf(format, args...), Position: p.peek().pos})
+	panic(&Error{Code: code, Message: fmt.Sprintf(format, args...), Position: p.Peek().Pos})
 }
 
-// enter is called by everything recursive; use as defer p.enter()().
-func (p *parser) enter() func() {
-	p.depth++
-	if p.depth > maxDepth {
-		p.failf("54001", "stack depth limit exceeded")
-	}
-	return func() { p.depth-- }
-}
-
-func (t token) is(keyword string) bool { return t.kind == word && t.text == keyword }
-
-func (t token) isOp(op string) bool { return t.kind == operator && t.text == op }
-
-// word takes the keywords if they come next, all of them or none.
-func (p *parser) word(keywords ...string) bool {
-	for i, k := range keywords {
-		if !p.peekAt(i).is(k) {
-			return false
-		}
-	}
-	p.at += len(keywords)
-	return true
-}
-
-// anyWord takes one of the keywords and says which.
-func (p *parser) anyWord(keywords ...string) string {
-	for _, k := range keywords {
-		if p.word(k) {
-			return k
-		}
-	}
-	return ""
-}
-
-func (p *parser) expectWord(keywords ...string) {
-	for _, k := range keywords {
-		if !p.word(k) {
-			p.fail()
-		}
-	}
-}
-
-func (p *parser) op(op string) bool {
-	if p.peek().isOp(op) {
-		p.at++
-		return true
-	}
-	return false
-}
-
-func (p *parser) expect(op string) {
-	if !p.op(op) {
-		p.fail()
-	}
-}
+func (p *parser) tooDeep() { p.failf("54001", "stack depth limit exceeded") }
 
 // reserved are the words that cannot be an identifier or an alias without AS.
-var reserved = wordSet(`all and any array as asc between by case cast check collate constraint create cross
+var reserved = token.Words(`all and any array as asc between by case cast check collate constraint create cross
 	current_date current_timestamp current_user default delete desc distinct do else end except exists false fetch
 	for foreign from full group having ilike in inner insert intersect into is isnull join left like limit natural not
 	notnull null offset on or order outer primary references returning right select session_user set some table then to
 	true union unique update user using values when where window with localtimestamp only operator`)
 
-func wordSet(words string) map[string]bool {
-	set := map[string]bool{}
-	for _, w := range strings.Fields(words) {
-		set[w] = true
-	}
-	return set
-}
-
-func (p *parser) isName() bool {
-	t := p.peek()
-	return t.kind == quoted || t.kind == word && !reserved[t.text]
-}
-
-// name takes an identifier.
-func (p *parser) name() string {
-	if !p.isName() {
-		p.fail()
-	}
-	return p.next().text
-}
-
-// label takes an identifier where every keyword is one too: after a dot, after AS.
-func (p *parser) label() string {
-	if k := p.peek().kind; k != quoted && k != word {
-		p.fail()
-	}
-	return p.next().text
-}
-
 func (p *parser) qualified() Name {
-	n := Name{Name: p.name()}
-	if p.op(".") {
-		n = Name{Schema: n.Name, Name: p.label()}
-		if p.op(".") { // database.schema.table
-			n = Name{Schema: n.Name, Name: p.label()}
+	n := Name{Name: p.Name()}
+	if p.Op(".") {
+		n = Name{Schema: n.Name, Name: p.Label()}
+		if p.Op(".") { // database.schema.table
+			n = Name{Schema: n.Name, Name: p.Label()}
 		}
 	}
 	if n.Schema == "public" {
@@ -186,50 +88,26 @@ func (p *parser) qualified() Name {
 	return n
 }
 
-// names takes (a, b, …).
-func (p *parser) names() []string {
-	p.expect("(")
-	list := []string{p.name()}
-	for p.op(",") {
-		list = append(list, p.name())
-	}
-	p.expect(")")
-	return list
-}
-
-func (p *parser) integer() int {
-	t := p.peek()
-	if t.kind != number {
-		p.fail()
-	}
-	n, err := strconv.Atoi(t.text)
-	if err != nil {
-		p.fail()
-	}
-	p.next()
-	return n
-}
-
 func (p *parser) alias() string {
-	if p.word("as") {
-		return p.label()
+	if p.Word("as") {
+		return p.Label()
 	}
-	if p.isName() {
-		return p.name()
+	if p.IsName() {
+		return p.Name()
 	}
 	return ""
 }
 
 // statement parses one statement.
 func (p *parser) statement() Stmt {
-	t := p.peek()
-	if t.isOp("(") {
+	t := p.Peek()
+	if t.IsOp("(") {
 		return p.query()
 	}
-	if t.kind != word {
+	if t.Kind != token.Word {
 		p.fail()
 	}
-	switch t.text {
+	switch t.Text {
 	case "select", "values", "with":
 		return p.query()
 	case "insert":
@@ -243,7 +121,7 @@ func (p *parser) statement() Stmt {
 	case "copy":
 		return p.copy()
 	case "table":
-		p.next()
+		p.Next()
 		return &Select{Items: []Item{{X: Star{}}}, From: []From{{Table: p.qualified()}}}
 	case "create", "drop", "alter", "comment", "grant", "revoke", "analyze", "vacuum", "reindex":
 		return p.definition()
@@ -253,16 +131,9 @@ func (p *parser) statement() Stmt {
 		return p.session()
 	case "explain", "prepare", "execute", "declare", "fetch", "move", "close", "call", "do", "merge", "lock",
 		"checkpoint", "cluster", "load", "import", "security", "reassign":
-		p.skip()
-		return Unsupported{What: strings.ToUpper(t.text)}
+		p.Skip()
+		return Unsupported{What: strings.ToUpper(t.Text)}
 	}
 	p.fail()
 	return nil
-}
-
-// skip moves to the end of the statement.
-func (p *parser) skip() {
-	for p.peek().kind != end && !p.peek().isOp(";") {
-		p.next()
-	}
 }

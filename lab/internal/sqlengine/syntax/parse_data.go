@@ -1,24 +1,28 @@
 package syntax
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
+)
 
 func (p *parser) insert() Stmt {
-	p.expectWord("insert", "into")
+	p.ExpectWord("insert", "into")
 	s := &Insert{Table: p.qualified()}
-	if p.word("as") {
-		s.Alias = p.name()
+	if p.Word("as") {
+		s.Alias = p.Name()
 	}
-	if p.peek().isOp("(") && !p.queryAt(0) {
-		s.Columns = p.names()
+	if p.Peek().IsOp("(") && !p.queryAt(0) {
+		s.Columns = p.Names()
 	}
-	if p.word("overriding") {
-		_ = p.word("system") || p.word("user")
-		p.expectWord("value")
+	if p.Word("overriding") {
+		_ = p.Word("system") || p.Word("user")
+		p.ExpectWord("value")
 	}
-	if !p.word("default", "values") {
+	if !p.Word("default", "values") {
 		s.Source = p.query()
 	}
-	if p.word("on", "conflict") {
+	if p.Word("on", "conflict") {
 		s.OnConflict = p.conflict()
 	}
 	s.Returning = p.returning()
@@ -28,24 +32,24 @@ func (p *parser) insert() Stmt {
 func (p *parser) conflict() *Conflict {
 	c := &Conflict{}
 	switch {
-	case p.word("on", "constraint"):
-		c.Constraint = p.name()
-	case p.peek().isOp("("):
-		c.Columns = p.names()
-		if p.word("where") { // predicate of a partial index
+	case p.Word("on", "constraint"):
+		c.Constraint = p.Name()
+	case p.Peek().IsOp("("):
+		c.Columns = p.Names()
+		if p.Word("where") { // predicate of a partial index
 			p.expression()
 		}
 	}
-	p.expectWord("do")
-	if p.word("nothing") {
+	p.ExpectWord("do")
+	if p.Word("nothing") {
 		return c
 	}
 	if len(c.Columns) == 0 && c.Constraint == "" {
 		p.failf("42601", "ON CONFLICT DO UPDATE requires inference specification or constraint name")
 	}
-	p.expectWord("update", "set")
+	p.ExpectWord("update", "set")
 	c.Set = p.assignments()
-	if p.word("where") {
+	if p.Word("where") {
 		c.Where = p.expression()
 	}
 	return c
@@ -54,29 +58,29 @@ func (p *parser) conflict() *Conflict {
 func (p *parser) assignments() []Assignment {
 	var list []Assignment
 	for {
-		if p.peek().isOp("(") { // (a, b) = (x, y)
+		if p.Peek().IsOp("(") { // (a, b) = (x, y)
 			list = append(list, p.rowAssignment()...)
 		} else {
-			column := p.name()
-			p.expect("=")
+			column := p.Name()
+			p.Expect("=")
 			list = append(list, Assignment{Column: column, Value: p.valueOrDefault()})
 		}
-		if !p.op(",") {
+		if !p.Op(",") {
 			return list
 		}
 	}
 }
 
 func (p *parser) rowAssignment() []Assignment {
-	columns := p.names()
-	p.expect("=")
-	p.word("row")
-	p.expect("(")
+	columns := p.Names()
+	p.Expect("=")
+	p.Word("row")
+	p.Expect("(")
 	values := []Expr{p.valueOrDefault()}
-	for p.op(",") {
+	for p.Op(",") {
 		values = append(values, p.valueOrDefault())
 	}
-	p.expect(")")
+	p.Expect(")")
 	if len(values) != len(columns) {
 		p.failf("42601", "number of columns does not match number of values")
 	}
@@ -88,25 +92,25 @@ func (p *parser) rowAssignment() []Assignment {
 }
 
 func (p *parser) returning() []Item {
-	if p.word("returning") {
+	if p.Word("returning") {
 		return p.items()
 	}
 	return nil
 }
 
 func (p *parser) update() Stmt {
-	p.expectWord("update")
-	p.word("only")
+	p.ExpectWord("update")
+	p.Word("only")
 	s := &Update{Table: p.qualified()}
-	if !p.peek().is("set") {
+	if !p.Peek().Is("set") {
 		s.Alias = p.alias()
 	}
-	p.expectWord("set")
+	p.ExpectWord("set")
 	s.Set = p.assignments()
-	if p.word("from") {
+	if p.Word("from") {
 		s.From = p.fromList()
 	}
-	if p.word("where") {
+	if p.Word("where") {
 		s.Where = p.expression()
 	}
 	s.Returning = p.returning()
@@ -114,13 +118,13 @@ func (p *parser) update() Stmt {
 }
 
 func (p *parser) delete() Stmt {
-	p.expectWord("delete", "from")
-	p.word("only")
+	p.ExpectWord("delete", "from")
+	p.Word("only")
 	s := &Delete{Table: p.qualified(), Alias: p.alias()}
-	if p.word("using") {
+	if p.Word("using") {
 		s.Using = p.fromList()
 	}
-	if p.word("where") {
+	if p.Word("where") {
 		s.Where = p.expression()
 	}
 	s.Returning = p.returning()
@@ -128,63 +132,63 @@ func (p *parser) delete() Stmt {
 }
 
 func (p *parser) truncate() Stmt {
-	p.expectWord("truncate")
-	p.word("table")
+	p.ExpectWord("truncate")
+	p.Word("table")
 	s := &Truncate{}
 	for {
-		p.word("only")
+		p.Word("only")
 		s.Tables = append(s.Tables, p.qualified())
-		if !p.op(",") {
+		if !p.Op(",") {
 			break
 		}
 	}
-	if p.word("restart", "identity") {
+	if p.Word("restart", "identity") {
 		s.Restart = true
 	} else {
-		p.word("continue", "identity")
+		p.Word("continue", "identity")
 	}
-	_ = p.word("cascade") || p.word("restrict")
+	_ = p.Word("cascade") || p.Word("restrict")
 	return s
 }
 
 func (p *parser) copy() Stmt {
-	p.expectWord("copy")
+	p.ExpectWord("copy")
 	s := &Copy{Options: map[string]string{}}
-	if p.op("(") {
+	if p.Op("(") {
 		s.Query = p.query()
-		p.expect(")")
+		p.Expect(")")
 	} else {
 		s.Table = p.qualified()
-		if p.peek().isOp("(") {
-			s.Columns = p.names()
+		if p.Peek().IsOp("(") {
+			s.Columns = p.Names()
 		}
 	}
 	switch {
-	case s.Query == nil && p.word("from"):
+	case s.Query == nil && p.Word("from"):
 		s.From = true
-		p.expectWord("stdin")
-	case p.word("to"):
-		p.expectWord("stdout")
+		p.ExpectWord("stdin")
+	case p.Word("to"):
+		p.ExpectWord("stdout")
 	default:
 		p.fail()
 	}
-	p.word("with")
-	if p.op("(") {
+	p.Word("with")
+	if p.Op("(") {
 		p.copyOptions(s.Options)
-		p.expect(")")
+		p.Expect(")")
 		return s
 	}
-	for p.peek().kind == word { // the old syntax: BINARY, CSV, HEADER
-		switch k := p.next().text; k {
+	for p.Peek().Kind == token.Word { // the old syntax: BINARY, CSV, HEADER
+		switch k := p.Next().Text; k {
 		case "binary", "csv":
 			s.Options["format"] = k
 		case "header":
 			s.Options[k] = "true"
 		case "delimiter", "null":
-			p.word("as")
-			s.Options[k] = p.next().text
+			p.Word("as")
+			s.Options[k] = p.Next().Text
 		default:
-			p.at--
+			p.At--
 			p.fail()
 		}
 	}
@@ -193,16 +197,16 @@ func (p *parser) copy() Stmt {
 
 func (p *parser) copyOptions(options map[string]string) {
 	for {
-		key := p.label()
+		key := p.Label()
 		value := "true"
-		if t := p.peek(); t.kind == word || t.kind == text || t.kind == quoted || t.kind == number {
-			value = p.next().text
+		if t := p.Peek(); t.Kind == token.Word || t.Kind == token.Text || t.Kind == token.Quoted || t.Kind == token.Number {
+			value = p.Next().Text
 		}
 		options[key] = strings.ToLower(value)
 		if key == "delimiter" || key == "null" {
 			options[key] = value
 		}
-		if !p.op(",") {
+		if !p.Op(",") {
 			return
 		}
 	}

@@ -1,11 +1,15 @@
 package syntax
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
+)
 
 // definition parses the statements that define things.
 func (p *parser) definition() Stmt {
-	start := p.at
-	switch p.next().text {
+	start := p.At
+	switch p.Next().Text {
 	case "create":
 		return p.create(start)
 	case "drop":
@@ -19,73 +23,73 @@ func (p *parser) definition() Stmt {
 // accept takes the whole statement as one without visible effect; its tag is its first n words.
 func (p *parser) accept(start, n int) Stmt {
 	var tag []string
-	for _, t := range p.tokens[start:min(start+n, len(p.tokens))] {
-		tag = append(tag, strings.ToUpper(t.text))
+	for _, t := range p.Tokens[start:min(start+n, len(p.Tokens))] {
+		tag = append(tag, strings.ToUpper(t.Text))
 	}
-	p.skip()
+	p.Skip()
 	return Accepted{Tag: strings.Join(tag, " ")}
 }
 
 func (p *parser) unsupported(start int) Stmt {
-	first := p.tokens[start]
-	what := strings.ToUpper(first.text)
-	if second := p.tokens[min(start+1, len(p.tokens)-1)]; second.kind == word {
-		what += " " + strings.ToUpper(second.text)
+	first := p.Tokens[start]
+	what := strings.ToUpper(first.Text)
+	if second := p.Tokens[min(start+1, len(p.Tokens)-1)]; second.Kind == token.Word {
+		what += " " + strings.ToUpper(second.Text)
 	}
-	p.skip()
+	p.Skip()
 	return Unsupported{What: what}
 }
 
 func (p *parser) create(start int) Stmt {
-	_ = p.anyWord("temporary", "temp", "unlogged")
+	_ = p.AnyWord("temporary", "temp", "unlogged")
 	switch {
-	case p.word("table"):
+	case p.Word("table"):
 		return p.createTable()
-	case p.word("unique", "index"):
+	case p.Word("unique", "index"):
 		return p.createUniqueIndex()
-	case p.peek().is("index"), p.peek().is("schema"), p.peek().is("extension"), p.peek().is("role"), p.peek().is("user"):
+	case p.Peek().Is("index"), p.Peek().Is("schema"), p.Peek().Is("extension"), p.Peek().Is("role"), p.Peek().Is("user"):
 		return p.accept(start, 2)
 	}
 	return p.unsupported(start)
 }
 
 func (p *parser) drop(start int) Stmt {
-	switch t := p.peek(); {
-	case p.word("table"):
-		s := DropTable{IfExists: p.word("if", "exists")}
+	switch t := p.Peek(); {
+	case p.Word("table"):
+		s := DropTable{IfExists: p.Word("if", "exists")}
 		for {
 			s.Names = append(s.Names, p.qualified())
-			if !p.op(",") {
+			if !p.Op(",") {
 				break
 			}
 		}
-		_ = p.word("cascade") || p.word("restrict")
+		_ = p.Word("cascade") || p.Word("restrict")
 		return s
-	case t.is("index"), t.is("schema"), t.is("extension"), t.is("role"), t.is("user"):
+	case t.Is("index"), t.Is("schema"), t.Is("extension"), t.Is("role"), t.Is("user"):
 		return p.accept(start, 2)
 	}
 	return p.unsupported(start)
 }
 
 func (p *parser) alter(start int) Stmt {
-	if !p.word("table") {
+	if !p.Word("table") {
 		return p.unsupported(start)
 	}
-	p.word("if", "exists")
-	p.word("only")
+	p.Word("if", "exists")
+	p.Word("only")
 	table := p.qualified()
 	switch {
-	case p.word("owner"), p.peek().is("add") && (p.peekAt(1).is("constraint") || p.peekAt(1).is("foreign")) && p.foreign():
+	case p.Word("owner"), p.Peek().Is("add") && (p.PeekAt(1).Is("constraint") || p.PeekAt(1).Is("foreign")) && p.foreign():
 		return p.accept(start, 2)
-	case p.word("add"):
-		if t := p.peek(); t.is("constraint") || t.is("primary") || t.is("unique") || t.is("check") {
+	case p.Word("add"):
+		if t := p.Peek(); t.Is("constraint") || t.Is("primary") || t.Is("unique") || t.Is("check") {
 			return p.unsupported(start)
 		}
-		p.word("column")
-		s := AddColumn{Table: table, IfNotExists: p.word("if", "not", "exists")}
+		p.Word("column")
+		s := AddColumn{Table: table, IfNotExists: p.Word("if", "not", "exists")}
 		scratch := &CreateTable{}
 		s.Column = p.columnDef(scratch)
-		if len(scratch.Keys)+len(scratch.Checks) > 0 || p.peek().isOp(",") {
+		if len(scratch.Keys)+len(scratch.Checks) > 0 || p.Peek().IsOp(",") {
 			return p.unsupported(start)
 		}
 		return s
@@ -96,7 +100,7 @@ func (p *parser) alter(start int) Stmt {
 // foreign reports whether the ALTER TABLE action that follows adds a foreign key.
 func (p *parser) foreign() bool {
 	for n := 0; n < 5; n++ {
-		if p.peekAt(n).is("foreign") {
+		if p.PeekAt(n).Is("foreign") {
 			return true
 		}
 	}
@@ -104,39 +108,39 @@ func (p *parser) foreign() bool {
 }
 
 func (p *parser) createUniqueIndex() Stmt {
-	p.word("concurrently")
-	s := CreateUniqueIndex{IfNotExists: p.word("if", "not", "exists")}
-	if !p.peek().is("on") {
-		s.Name = p.name()
+	p.Word("concurrently")
+	s := CreateUniqueIndex{IfNotExists: p.Word("if", "not", "exists")}
+	if !p.Peek().Is("on") {
+		s.Name = p.Name()
 	}
-	p.expectWord("on")
+	p.ExpectWord("on")
 	s.Table = p.qualified()
-	if p.word("using") {
-		p.name()
+	if p.Word("using") {
+		p.Name()
 	}
-	s.Columns = p.names()
-	if p.peek().is("where") {
+	s.Columns = p.Names()
+	if p.Peek().Is("where") {
 		p.failf("0A000", "partial unique indexes are not supported")
 	}
 	return s
 }
 
 func (p *parser) createTable() Stmt {
-	s := &CreateTable{IfNotExists: p.word("if", "not", "exists"), Name: p.qualified()}
-	if p.peek().is("as") || p.peek().is("partition") {
-		p.failf("0A000", "CREATE TABLE %s is not supported", strings.ToUpper(p.peek().text))
+	s := &CreateTable{IfNotExists: p.Word("if", "not", "exists"), Name: p.qualified()}
+	if p.Peek().Is("as") || p.Peek().Is("partition") {
+		p.failf("0A000", "CREATE TABLE %s is not supported", strings.ToUpper(p.Peek().Text))
 	}
-	p.expect("(")
-	if !p.op(")") {
+	p.Expect("(")
+	if !p.Op(")") {
 		for {
 			p.tableElement(s)
-			if !p.op(",") {
+			if !p.Op(",") {
 				break
 			}
 		}
-		p.expect(")")
+		p.Expect(")")
 	}
-	if p.word("with") { // storage parameters
+	if p.Word("with") { // storage parameters
 		p.skipParentheses()
 	}
 	return s
@@ -144,14 +148,14 @@ func (p *parser) createTable() Stmt {
 
 // skipParentheses skips a balanced parenthesised part.
 func (p *parser) skipParentheses() {
-	p.expect("(")
+	p.Expect("(")
 	for depth := 1; depth > 0; {
-		switch t := p.next(); {
-		case t.kind == end:
+		switch t := p.Next(); {
+		case t.Kind == token.End:
 			p.fail()
-		case t.isOp("("):
+		case t.IsOp("("):
 			depth++
-		case t.isOp(")"):
+		case t.IsOp(")"):
 			depth--
 		}
 	}
@@ -159,20 +163,20 @@ func (p *parser) skipParentheses() {
 
 func (p *parser) tableElement(s *CreateTable) {
 	name := ""
-	if p.word("constraint") {
-		name = p.name()
+	if p.Word("constraint") {
+		name = p.Name()
 	}
 	switch {
-	case p.word("primary", "key"):
-		s.Keys = append(s.Keys, Key{Name: name, Columns: p.names(), Primary: true})
-	case p.word("unique"):
-		s.Keys = append(s.Keys, Key{Name: name, Columns: p.names()})
-	case p.peek().is("check"):
+	case p.Word("primary", "key"):
+		s.Keys = append(s.Keys, Key{Name: name, Columns: p.Names(), Primary: true})
+	case p.Word("unique"):
+		s.Keys = append(s.Keys, Key{Name: name, Columns: p.Names()})
+	case p.Peek().Is("check"):
 		s.Checks = append(s.Checks, Check{Name: name, X: p.check()})
-	case p.word("foreign", "key"):
-		p.names()
+	case p.Word("foreign", "key"):
+		p.Names()
 		p.references()
-	case name != "" || p.peek().is("like") || p.peek().is("exclude"):
+	case name != "" || p.Peek().Is("like") || p.Peek().Is("exclude"):
 		p.fail()
 	default:
 		s.Columns = append(s.Columns, p.columnDef(s))
@@ -181,32 +185,32 @@ func (p *parser) tableElement(s *CreateTable) {
 }
 
 func (p *parser) check() Expr {
-	p.expectWord("check")
-	p.expect("(")
+	p.ExpectWord("check")
+	p.Expect("(")
 	x := p.expression()
-	p.expect(")")
-	p.word("no", "inherit")
+	p.Expect(")")
+	p.Word("no", "inherit")
 	return x
 }
 
 func (p *parser) deferrable() {
-	p.word("not")
-	p.word("deferrable")
-	if p.word("initially") {
-		_ = p.word("deferred") || p.word("immediate")
+	p.Word("not")
+	p.Word("deferrable")
+	if p.Word("initially") {
+		_ = p.Word("deferred") || p.Word("immediate")
 	}
 }
 
 // references parses a foreign key, which is not enforced.
 func (p *parser) references() {
-	p.expectWord("references")
+	p.ExpectWord("references")
 	p.qualified()
-	if p.peek().isOp("(") {
-		p.names()
+	if p.Peek().IsOp("(") {
+		p.Names()
 	}
-	for p.word("on") {
-		_ = p.word("delete") || p.word("update")
-		_ = p.word("cascade") || p.word("restrict") || p.word("no", "action") || p.word("set", "null") || p.word("set", "default")
+	for p.Word("on") {
+		_ = p.Word("delete") || p.Word("update")
+		_ = p.Word("cascade") || p.Word("restrict") || p.Word("no", "action") || p.Word("set", "null") || p.Word("set", "default")
 	}
 }
 
@@ -216,41 +220,41 @@ var serials = map[string]string{"serial": "int4", "serial4": "int4", "bigserial"
 
 // columnDef parses a column; keys and checks written with it are added to s.
 func (p *parser) columnDef(s *CreateTable) ColumnDef {
-	c := ColumnDef{Name: p.name(), Type: p.typeName()}
+	c := ColumnDef{Name: p.Name(), Type: p.typeName()}
 	if integer, ok := serials[c.Type.Name]; ok {
 		c.Type.Name, c.Serial, c.NotNull = integer, true, true
 	}
 	for {
 		name := ""
-		if p.word("constraint") {
-			name = p.name()
+		if p.Word("constraint") {
+			name = p.Name()
 		}
 		switch {
-		case p.word("not", "null"):
+		case p.Word("not", "null"):
 			c.NotNull = true
-		case p.word("null"):
-		case p.word("default"):
+		case p.Word("null"):
+		case p.Word("default"):
 			c.Default = p.otherOperators()
-		case p.word("primary", "key"):
+		case p.Word("primary", "key"):
 			c.NotNull = true
 			s.Keys = append(s.Keys, Key{Name: name, Columns: []string{c.Name}, Primary: true})
-		case p.word("unique"):
+		case p.Word("unique"):
 			s.Keys = append(s.Keys, Key{Name: name, Columns: []string{c.Name}})
-		case p.peek().is("check"):
+		case p.Peek().Is("check"):
 			s.Checks = append(s.Checks, Check{Name: name, X: p.check()})
-		case p.peek().is("references"):
+		case p.Peek().Is("references"):
 			p.references()
 			p.deferrable()
-		case p.word("generated"):
-			if !p.word("always") {
-				p.expectWord("by", "default")
+		case p.Word("generated"):
+			if !p.Word("always") {
+				p.ExpectWord("by", "default")
 			}
-			p.expectWord("as", "identity")
+			p.ExpectWord("as", "identity")
 			c.Serial, c.NotNull = true, true
-			if p.peek().isOp("(") {
+			if p.Peek().IsOp("(") {
 				p.skipParentheses()
 			}
-		case p.word("collate"):
+		case p.Word("collate"):
 			p.qualified()
 		default:
 			return c

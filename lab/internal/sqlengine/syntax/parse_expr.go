@@ -3,11 +3,13 @@ package syntax
 import (
 	"strconv"
 	"strings"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
 )
 
 func (p *parser) expressions() []Expr {
 	list := []Expr{p.expression()}
-	for p.op(",") {
+	for p.Op(",") {
 		list = append(list, p.expression())
 	}
 	return list
@@ -16,9 +18,9 @@ func (p *parser) expressions() []Expr {
 // expression parses by precedence climbing, with the levels of PostgreSQL: OR, AND, NOT, IS, comparison,
 // BETWEEN IN LIKE, other operators, + -, * / %, ^, unary, ::.
 func (p *parser) expression() Expr {
-	defer p.enter()()
+	defer p.Enter()()
 	x := p.conjunction()
-	for p.word("or") {
+	for p.Word("or") {
 		x = Binary{Op: "OR", L: x, R: p.conjunction()}
 	}
 	return x
@@ -26,15 +28,15 @@ func (p *parser) expression() Expr {
 
 func (p *parser) conjunction() Expr {
 	x := p.negation()
-	for p.word("and") {
+	for p.Word("and") {
 		x = Binary{Op: "AND", L: x, R: p.negation()}
 	}
 	return x
 }
 
 func (p *parser) negation() Expr {
-	if p.word("not") {
-		defer p.enter()()
+	if p.Word("not") {
+		defer p.Enter()()
 		return Unary{Op: "NOT", X: p.negation()}
 	}
 	return p.isTest()
@@ -44,20 +46,20 @@ func (p *parser) isTest() Expr {
 	x := p.comparison()
 	for {
 		switch {
-		case p.word("isnull"):
+		case p.Word("isnull"):
 			x = Is{X: x, What: "NULL"}
-		case p.word("notnull"):
+		case p.Word("notnull"):
 			x = Is{X: x, What: "NULL", Not: true}
-		case p.word("is"):
-			not := p.word("not")
-			if p.word("distinct", "from") {
+		case p.Word("is"):
+			not := p.Word("not")
+			if p.Word("distinct", "from") {
 				x = Binary{Op: "IS DISTINCT FROM", L: x, R: p.comparison()}
 				if not {
 					x = Unary{Op: "NOT", X: x}
 				}
 				continue
 			}
-			what := p.anyWord("null", "true", "false", "unknown")
+			what := p.AnyWord("null", "true", "false", "unknown")
 			if what == "" {
 				p.fail()
 			}
@@ -80,7 +82,7 @@ func (p *parser) comparison() Expr {
 		if op == "!=" {
 			op = "<>"
 		}
-		if q := p.anyWord("any", "some", "all"); q != "" {
+		if q := p.AnyWord("any", "some", "all"); q != "" {
 			x = p.quantified(x, op, q == "all")
 			continue
 		}
@@ -90,59 +92,59 @@ func (p *parser) comparison() Expr {
 
 func (p *parser) quantified(x Expr, op string, all bool) Expr {
 	query := p.queryAt(0)
-	p.expect("(")
+	p.Expect("(")
 	q := Quantified{X: x, Op: op, All: all}
 	if query {
 		q.Query = p.query()
 	} else {
 		q.Array = p.expression()
 	}
-	p.expect(")")
+	p.Expect(")")
 	return q
 }
 
 // binaryOperator takes an operator, plain or as OPERATOR(schema.op), if want agrees. What OPERATOR() names is taken as
 // having the operator's own precedence, not the generic one of PostgreSQL; parentheses make the two the same.
 func (p *parser) binaryOperator(want func(op string) bool) (string, bool) {
-	t := p.peek()
-	if t.kind == operator && want(t.text) {
-		p.next()
-		return t.text, true
+	t := p.Peek()
+	if t.Kind == token.Operator && want(t.Text) {
+		p.Next()
+		return t.Text, true
 	}
-	if !t.is("operator") || !p.peekAt(1).isOp("(") {
+	if !t.Is("operator") || !p.PeekAt(1).IsOp("(") {
 		return "", false
 	}
 	n := 2
-	if p.peekAt(n + 1).isOp(".") {
+	if p.PeekAt(n + 1).IsOp(".") {
 		n += 2
 	}
-	op := p.peekAt(n)
-	if op.kind != operator || !want(op.text) || !p.peekAt(n+1).isOp(")") {
+	op := p.PeekAt(n)
+	if op.Kind != token.Operator || !want(op.Text) || !p.PeekAt(n+1).IsOp(")") {
 		return "", false
 	}
-	p.at += n + 2
-	return op.text, true
+	p.At += n + 2
+	return op.Text, true
 }
 
 func (p *parser) membership() Expr {
 	x := p.otherOperators()
 	for {
-		mark := p.at
-		not := p.word("not")
+		mark := p.At
+		not := p.Word("not")
 		switch {
-		case p.word("in"):
+		case p.Word("in"):
 			x = p.in(x, not)
-		case p.word("between"):
-			p.word("asymmetric")
+		case p.Word("between"):
+			p.Word("asymmetric")
 			low := p.otherOperators()
-			p.expectWord("and")
+			p.ExpectWord("and")
 			x = Between{X: x, Low: low, High: p.otherOperators(), Not: not}
-		case p.word("like"):
+		case p.Word("like"):
 			x = Like{X: x, Pattern: p.otherOperators(), Not: not}
-		case p.word("ilike"):
+		case p.Word("ilike"):
 			x = Like{X: x, Pattern: p.otherOperators(), Not: not, Fold: true}
 		default:
-			p.at = mark
+			p.At = mark
 			return x
 		}
 	}
@@ -150,14 +152,14 @@ func (p *parser) membership() Expr {
 
 func (p *parser) in(x Expr, not bool) Expr {
 	query := p.queryAt(0)
-	p.expect("(")
+	p.Expect("(")
 	in := In{X: x, Not: not}
 	if query {
 		in.Query = p.query()
 	} else {
 		in.List = p.expressions()
 	}
-	p.expect(")")
+	p.Expect(")")
 	return in
 }
 
@@ -205,7 +207,7 @@ func (p *parser) product() Expr {
 
 func (p *parser) power() Expr {
 	x := p.signed()
-	for p.op("^") {
+	for p.Op("^") {
 		x = Binary{Op: "^", L: x, R: p.signed()}
 	}
 	return x
@@ -213,8 +215,8 @@ func (p *parser) power() Expr {
 
 func (p *parser) signed() Expr {
 	for _, op := range []string{"-", "+"} {
-		if p.op(op) {
-			defer p.enter()()
+		if p.Op(op) {
+			defer p.Enter()()
 			return Unary{Op: op, X: p.signed()}
 		}
 	}
@@ -225,11 +227,11 @@ func (p *parser) postfix() Expr {
 	x := p.primary()
 	for {
 		switch {
-		case p.op("::"):
+		case p.Op("::"):
 			x = Cast{X: x, Type: p.typeName()}
-		case p.word("collate"):
+		case p.Word("collate"):
 			p.qualified()
-		case p.word("at", "time", "zone"):
+		case p.Word("at", "time", "zone"):
 			x = Call{Name: "timezone", Args: []Expr{p.primary(), x}}
 		default:
 			return x
@@ -238,33 +240,33 @@ func (p *parser) postfix() Expr {
 }
 
 func (p *parser) primary() Expr {
-	defer p.enter()()
-	t := p.peek()
-	switch t.kind {
-	case number:
-		p.next()
-		return Number{Text: t.text}
-	case text:
-		p.next()
-		return String{Text: t.text}
-	case param:
-		p.next()
-		n, err := strconv.Atoi(t.text)
+	defer p.Enter()()
+	t := p.Peek()
+	switch t.Kind {
+	case token.Number:
+		p.Next()
+		return Number{Text: t.Text}
+	case token.Text:
+		p.Next()
+		return String{Text: t.Text}
+	case token.Param:
+		p.Next()
+		n, err := strconv.Atoi(t.Text)
 		if err != nil || n < 1 || n > 65535 {
-			p.at--
-			p.failf("42P02", "there is no parameter $%s", t.text)
+			p.At--
+			p.failf("42P02", "there is no parameter $%s", t.Text)
 		}
 		return Param{N: n}
-	case operator:
-		if t.text == "(" {
+	case token.Operator:
+		if t.Text == "(" {
 			return p.parenthesised()
 		}
 		p.fail()
-	case end:
+	case token.End:
 		p.fail()
 	}
-	if t.kind == word {
-		if x, ok := p.keyword(t.text); ok {
+	if t.Kind == token.Word {
+		if x, ok := p.keyword(t.Text); ok {
 			return x
 		}
 	}
@@ -273,14 +275,14 @@ func (p *parser) primary() Expr {
 
 func (p *parser) parenthesised() Expr {
 	query := p.queryAt(0)
-	p.expect("(")
+	p.Expect("(")
 	if query {
 		q := p.query()
-		p.expect(")")
+		p.Expect(")")
 		return Subquery{Query: q}
 	}
 	list := p.expressions()
-	p.expect(")")
+	p.Expect(")")
 	if len(list) > 1 {
 		return Row{Elements: list}
 	}
@@ -291,198 +293,194 @@ func (p *parser) parenthesised() Expr {
 func (p *parser) keyword(k string) (Expr, bool) {
 	switch k {
 	case "null":
-		p.next()
+		p.Next()
 		return Null{}, true
 	case "true", "false":
-		p.next()
+		p.Next()
 		return Bool{Value: k == "true"}, true
 	case "current_timestamp", "current_date", "localtimestamp", "current_user", "session_user", "user", "current_catalog",
 		"current_schema":
-		p.next()
-		if p.op("(") {
-			if p.peek().kind == number {
-				p.next()
+		p.Next()
+		if p.Op("(") {
+			if p.Peek().Kind == token.Number {
+				p.Next()
 			}
-			p.expect(")")
+			p.Expect(")")
 		}
 		return Call{Name: k}, true
 	case "case":
 		return p.caseExpression(), true
 	case "cast":
-		p.next()
-		p.expect("(")
+		p.Next()
+		p.Expect("(")
 		x := p.expression()
-		p.expectWord("as")
+		p.ExpectWord("as")
 		c := Cast{X: x, Type: p.typeName()}
-		p.expect(")")
+		p.Expect(")")
 		return c, true
 	case "exists":
-		if p.peekAt(1).isOp("(") {
-			p.at += 2
+		if p.PeekAt(1).IsOp("(") {
+			p.At += 2
 			q := p.query()
-			p.expect(")")
+			p.Expect(")")
 			return Exists{Query: q}, true
 		}
 	case "array":
 		return p.array(), true
 	case "extract", "substring", "position", "trim":
-		if p.peekAt(1).isOp("(") {
+		if p.PeekAt(1).IsOp("(") {
 			return p.specialCall(k), true
 		}
 	case "row":
-		if p.peekAt(1).isOp("(") {
-			p.at += 2
+		if p.PeekAt(1).IsOp("(") {
+			p.At += 2
 			list := p.expressions()
-			p.expect(")")
+			p.Expect(")")
 			return Row{Elements: list}, true
 		}
 	}
 	if p.typedLiteral() {
 		typ := p.typeName()
-		return Cast{X: String{Text: p.next().text}, Type: typ}, true
+		return Cast{X: String{Text: p.Next().Text}, Type: typ}, true
 	}
 	return nil, false
 }
 
 // typedLiteral reports whether a literal like interval '1 day' or double precision '1' follows.
 func (p *parser) typedLiteral() bool {
-	if reserved[p.peek().text] {
+	if reserved[p.Peek().Text] {
 		return false
 	}
 	n := 1
-	if _, multi := typeContinuation[p.peek().text]; multi {
-		for p.peekAt(n).kind == word {
+	if _, multi := typeContinuation[p.Peek().Text]; multi {
+		for p.PeekAt(n).Kind == token.Word {
 			n++
 		}
 	}
-	return p.peekAt(n).kind == text
+	return p.PeekAt(n).Kind == token.Text
 }
 
 func (p *parser) caseExpression() Expr {
-	p.expectWord("case")
+	p.ExpectWord("case")
 	var c Case
-	if !p.peek().is("when") {
+	if !p.Peek().Is("when") {
 		c.Operand = p.expression()
 	}
-	for p.word("when") {
+	for p.Word("when") {
 		w := When{If: p.expression()}
-		p.expectWord("then")
+		p.ExpectWord("then")
 		w.Then = p.expression()
 		c.Whens = append(c.Whens, w)
 	}
 	if len(c.Whens) == 0 {
 		p.fail()
 	}
-	if p.word("else") {
+	if p.Word("else") {
 		c.Else = p.expression()
 	}
-	p.expectWord("end")
+	p.ExpectWord("end")
 	return c
 }
 
 func (p *parser) array() Expr {
-	p.expectWord("array")
-	p.expect("[")
+	p.ExpectWord("array")
+	p.Expect("[")
 	var a Array
-	if !p.op("]") {
+	if !p.Op("]") {
 		a.Elements = p.expressions()
-		p.expect("]")
+		p.Expect("]")
 	}
 	return a
 }
 
 // specialCall parses functions with a syntax of their own.
 func (p *parser) specialCall(name string) Expr {
-	p.at += 2
+	p.At += 2
 	var call Call
 	switch name {
 	case "extract":
-		field := p.next()
-		if field.kind != word && field.kind != text {
-			p.at--
+		field := p.Next()
+		if field.Kind != token.Word && field.Kind != token.Text {
+			p.At--
 			p.fail()
 		}
-		p.expectWord("from")
-		call = Call{Name: "extract", Args: []Expr{String{Text: strings.ToLower(field.text)}, p.expression()}}
+		p.ExpectWord("from")
+		call = Call{Name: "extract", Args: []Expr{String{Text: strings.ToLower(field.Text)}, p.expression()}}
 	case "position":
 		needle := p.otherOperators()
-		p.expectWord("in")
+		p.ExpectWord("in")
 		call = Call{Name: "strpos", Args: []Expr{p.expression(), needle}}
 	case "trim":
-		side := p.anyWord("both", "leading", "trailing")
+		side := p.AnyWord("both", "leading", "trailing")
 		fn := map[string]string{"": "btrim", "both": "btrim", "leading": "ltrim", "trailing": "rtrim"}[side]
 		call = Call{Name: fn}
-		if side == "" || !p.peek().is("from") {
+		if side == "" || !p.Peek().Is("from") {
 			call.Args = p.expressions()
 		}
-		if p.word("from") {
+		if p.Word("from") {
 			call.Args = append([]Expr{p.expression()}, call.Args...)
 		}
 	default: // substring(x from a for b), substring(x, a, b)
 		call = Call{Name: name, Args: p.expressions()}
-		if p.word("from") {
+		if p.Word("from") {
 			call.Args = append(call.Args, p.expression())
 		}
-		if p.word("for") {
+		if p.Word("for") {
 			if len(call.Args) == 1 {
 				call.Args = append(call.Args, Number{Text: "1"})
 			}
 			call.Args = append(call.Args, p.expression())
 		}
 	}
-	p.expect(")")
+	p.Expect(")")
 	return call
 }
 
 // reference parses a column or a function call.
 func (p *parser) reference() Expr {
-	t := p.peek()
-	if t.kind == word && reserved[t.text] && !(p.peekAt(1).isOp("(") && (t.text == "left" || t.text == "right")) {
+	t := p.Peek()
+	if t.Kind == token.Word && reserved[t.Text] && !(p.PeekAt(1).IsOp("(") && (t.Text == "left" || t.Text == "right")) {
 		p.fail()
 	}
-	parts := []string{p.next().text}
-	for p.peek().isOp(".") && len(parts) < 4 {
-		p.next()
-		parts = append(parts, p.label())
-	}
+	parts := p.Path(4)
 	last := parts[len(parts)-1]
 	qualifier := ""
 	if len(parts) > 1 {
 		qualifier = parts[len(parts)-2]
 	}
-	if p.peek().isOp("(") {
+	if p.Peek().IsOp("(") {
 		return p.call(qualifier, last)
 	}
 	return Column{Table: qualifier, Name: last}
 }
 
 func (p *parser) call(schema, name string) Expr {
-	p.expect("(")
+	p.Expect("(")
 	c := Call{Schema: schema, Name: name}
 	switch {
-	case p.op(")"):
-	case p.op("*"):
+	case p.Op(")"):
+	case p.Op("*"):
 		c.Star = true
-		p.expect(")")
+		p.Expect(")")
 	default:
-		if p.word("distinct") {
+		if p.Word("distinct") {
 			c.Distinct = true
 		} else {
-			p.word("all")
+			p.Word("all")
 		}
 		c.Args = p.expressions()
-		if p.peek().is("order") {
+		if p.Peek().Is("order") {
 			p.failf("0A000", "ORDER BY in an aggregate is not supported")
 		}
-		p.expect(")")
+		p.Expect(")")
 	}
-	if p.word("filter") {
-		p.expect("(")
-		p.expectWord("where")
+	if p.Word("filter") {
+		p.Expect("(")
+		p.ExpectWord("where")
 		c.Filter = p.expression()
-		p.expect(")")
+		p.Expect(")")
 	}
-	if p.peek().is("over") {
+	if p.Peek().Is("over") {
 		p.failf("0A000", "window functions are not supported")
 	}
 	return c
@@ -497,38 +495,38 @@ var typeContinuation = map[string][][]string{
 }
 
 func (p *parser) typeName() Type {
-	t := Type{Name: p.label()}
-	if p.op(".") {
-		t.Name = p.label()
+	t := Type{Name: p.Label()}
+	if p.Op(".") {
+		t.Name = p.Label()
 	}
-	if p.peek().isOp("(") {
+	if p.Peek().IsOp("(") {
 		t.Mods = p.modifiers()
 	}
 	for _, rest := range typeContinuation[t.Name] {
-		if p.word(rest...) {
+		if p.Word(rest...) {
 			t.Name = t.Name + " " + strings.Join(rest, " ")
 			break
 		}
 	}
-	if p.peek().isOp("(") {
+	if p.Peek().IsOp("(") {
 		t.Mods = p.modifiers()
 	}
-	for p.op("[") {
-		if p.peek().kind == number {
-			p.next()
+	for p.Op("[") {
+		if p.Peek().Kind == token.Number {
+			p.Next()
 		}
-		p.expect("]")
+		p.Expect("]")
 		t.Array = true
 	}
 	return t
 }
 
 func (p *parser) modifiers() []int {
-	p.expect("(")
-	mods := []int{p.integer()}
-	for p.op(",") {
-		mods = append(mods, p.integer())
+	p.Expect("(")
+	mods := []int{p.Integer()}
+	for p.Op(",") {
+		mods = append(mods, p.Integer())
 	}
-	p.expect(")")
+	p.Expect(")")
 	return mods
 }

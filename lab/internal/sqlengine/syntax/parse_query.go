@@ -1,21 +1,23 @@
 package syntax
 
+import "github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
+
 // query parses SELECT, VALUES or a parenthesised query with all clauses.
 func (p *parser) query() *Select {
-	defer p.enter()()
+	defer p.Enter()()
 	var with []With
-	if p.word("with") {
+	if p.Word("with") {
 		with = p.withList()
 	}
 	q := p.arm()
 	for {
 		var all bool
 		switch {
-		case p.word("union", "all"):
+		case p.Word("union", "all"):
 			all = true
-		case p.word("union"):
-			p.word("distinct")
-		case p.peek().is("intersect"), p.peek().is("except"):
+		case p.Word("union"):
+			p.Word("distinct")
+		case p.Peek().Is("intersect"), p.Peek().Is("except"):
 			p.failf("0A000", "INTERSECT and EXCEPT are not supported")
 		default:
 			q.With = append(with, q.With...)
@@ -36,26 +38,26 @@ func derived(q *Select) *Select {
 }
 
 func (p *parser) withList() []With {
-	if p.word("recursive") {
+	if p.Word("recursive") {
 		p.failf("0A000", "WITH RECURSIVE is not supported")
 	}
 	var list []With
 	for {
-		w := With{Name: p.name()}
-		if p.peek().isOp("(") {
-			w.Columns = p.names()
+		w := With{Name: p.Name()}
+		if p.Peek().IsOp("(") {
+			w.Columns = p.Names()
 		}
-		p.expectWord("as")
-		p.word("not")
-		p.word("materialized")
-		p.expect("(")
-		if t := p.peek(); t.is("insert") || t.is("update") || t.is("delete") {
+		p.ExpectWord("as")
+		p.Word("not")
+		p.Word("materialized")
+		p.Expect("(")
+		if t := p.Peek(); t.Is("insert") || t.Is("update") || t.Is("delete") {
 			p.failf("0A000", "data-modifying statements in WITH are not supported")
 		}
 		w.Query = p.query()
-		p.expect(")")
+		p.Expect(")")
 		list = append(list, w)
-		if !p.op(",") {
+		if !p.Op(",") {
 			return list
 		}
 	}
@@ -63,38 +65,38 @@ func (p *parser) withList() []With {
 
 // arm parses one arm of a union, without ORDER BY and what follows it.
 func (p *parser) arm() *Select {
-	if p.op("(") {
+	if p.Op("(") {
 		q := p.query()
-		p.expect(")")
+		p.Expect(")")
 		if len(q.Unions) > 0 {
 			return derived(q)
 		}
 		return q
 	}
-	if p.word("values") {
+	if p.Word("values") {
 		return &Select{Values: p.valueRows()}
 	}
-	p.expectWord("select")
+	p.ExpectWord("select")
 	q := &Select{}
-	if p.word("distinct") {
+	if p.Word("distinct") {
 		q.Distinct = true
-		if p.peek().is("on") {
+		if p.Peek().Is("on") {
 			p.failf("0A000", "DISTINCT ON is not supported")
 		}
 	} else {
-		p.word("all")
+		p.Word("all")
 	}
 	q.Items = p.items()
-	if p.word("from") {
+	if p.Word("from") {
 		q.From = p.fromList()
 	}
-	if p.word("where") {
+	if p.Word("where") {
 		q.Where = p.expression()
 	}
-	if p.word("group", "by") {
+	if p.Word("group", "by") {
 		q.GroupBy = p.expressions()
 	}
-	if p.word("having") {
+	if p.Word("having") {
 		q.Having = p.expression()
 	}
 	return q
@@ -102,37 +104,37 @@ func (p *parser) arm() *Select {
 
 // tail parses what comes after the arms.
 func (p *parser) tail(q *Select) {
-	if p.word("order", "by") {
+	if p.Word("order", "by") {
 		q.OrderBy = nil
 		for {
 			q.OrderBy = append(q.OrderBy, p.order())
-			if !p.op(",") {
+			if !p.Op(",") {
 				break
 			}
 		}
 	}
 	for {
 		switch {
-		case p.word("limit"):
-			if !p.word("all") {
+		case p.Word("limit"):
+			if !p.Word("all") {
 				q.Limit = p.expression()
 			}
-		case p.word("offset"):
+		case p.Word("offset"):
 			q.Offset = p.expression()
-			_ = p.word("rows") || p.word("row")
-		case p.word("fetch"):
-			if !p.word("first") {
-				p.expectWord("next")
+			_ = p.Word("rows") || p.Word("row")
+		case p.Word("fetch"):
+			if !p.Word("first") {
+				p.ExpectWord("next")
 			}
 			q.Limit = Number{Text: "1"}
-			if !p.peek().is("row") && !p.peek().is("rows") {
+			if !p.Peek().Is("row") && !p.Peek().Is("rows") {
 				q.Limit = p.primary()
 			}
-			if !p.word("row") {
-				p.expectWord("rows")
+			if !p.Word("row") {
+				p.ExpectWord("rows")
 			}
-			p.expectWord("only")
-		case p.word("for"):
+			p.ExpectWord("only")
+		case p.Word("for"):
 			p.locking(q)
 		default:
 			return
@@ -142,35 +144,35 @@ func (p *parser) tail(q *Select) {
 
 func (p *parser) locking(q *Select) {
 	switch {
-	case p.word("update"), p.word("no", "key", "update"), p.word("share"), p.word("key", "share"):
+	case p.Word("update"), p.Word("no", "key", "update"), p.Word("share"), p.Word("key", "share"):
 	default:
 		p.fail()
 	}
 	q.Lock = true
-	if p.word("of") {
+	if p.Word("of") {
 		p.qualified()
-		for p.op(",") {
+		for p.Op(",") {
 			p.qualified()
 		}
 	}
-	if p.word("nowait") {
+	if p.Word("nowait") {
 		q.Wait = "NOWAIT"
-	} else if p.word("skip", "locked") {
+	} else if p.Word("skip", "locked") {
 		q.Wait = "SKIP LOCKED"
 	}
 }
 
 func (p *parser) order() Order {
 	o := Order{X: p.expression()}
-	if p.word("desc") {
+	if p.Word("desc") {
 		o.Descending = true
 	} else {
-		p.word("asc")
+		p.Word("asc")
 	}
-	if p.word("nulls") {
-		first := p.word("first")
+	if p.Word("nulls") {
+		first := p.Word("first")
 		if !first {
-			p.expectWord("last")
+			p.ExpectWord("last")
 		}
 		o.NullsFirst = &first
 	}
@@ -180,21 +182,21 @@ func (p *parser) order() Order {
 func (p *parser) valueRows() [][]Expr {
 	var rows [][]Expr
 	for {
-		p.expect("(")
+		p.Expect("(")
 		row := []Expr{p.valueOrDefault()}
-		for p.op(",") {
+		for p.Op(",") {
 			row = append(row, p.valueOrDefault())
 		}
-		p.expect(")")
+		p.Expect(")")
 		rows = append(rows, row)
-		if !p.op(",") {
+		if !p.Op(",") {
 			return rows
 		}
 	}
 }
 
 func (p *parser) valueOrDefault() Expr {
-	if p.word("default") {
+	if p.Word("default") {
 		return Default{}
 	}
 	return p.expression()
@@ -203,32 +205,32 @@ func (p *parser) valueOrDefault() Expr {
 // items parses a select list, which may be empty, or RETURNING's.
 func (p *parser) items() []Item {
 	var list []Item
-	if t := p.peek(); t.kind == end || t.isOp(";") || t.isOp(")") || t.is("from") {
+	if t := p.Peek(); t.Kind == token.End || t.IsOp(";") || t.IsOp(")") || t.Is("from") {
 		return list
 	}
 	for {
 		item := Item{X: p.itemExpression()}
 		if _, star := item.X.(Star); !star {
-			if p.word("as") {
-				item.Alias = p.label()
-			} else if p.isName() {
-				item.Alias = p.name()
+			if p.Word("as") {
+				item.Alias = p.Label()
+			} else if p.IsName() {
+				item.Alias = p.Name()
 			}
 		}
 		list = append(list, item)
-		if !p.op(",") {
+		if !p.Op(",") {
 			return list
 		}
 	}
 }
 
 func (p *parser) itemExpression() Expr {
-	if p.op("*") {
+	if p.Op("*") {
 		return Star{}
 	}
-	if p.isName() && p.peekAt(1).isOp(".") && p.peekAt(2).isOp("*") {
-		table := p.name()
-		p.at += 2
+	if p.IsName() && p.PeekAt(1).IsOp(".") && p.PeekAt(2).IsOp("*") {
+		table := p.Name()
+		p.At += 2
 		return Star{Table: table}
 	}
 	return p.expression()
@@ -236,7 +238,7 @@ func (p *parser) itemExpression() Expr {
 
 func (p *parser) fromList() []From {
 	list := p.joined(nil)
-	for p.op(",") {
+	for p.Op(",") {
 		list = p.joined(list)
 	}
 	return list
@@ -244,24 +246,24 @@ func (p *parser) fromList() []From {
 
 // joined appends one FROM item with its joins.
 func (p *parser) joined(list []From) []From {
-	defer p.enter()()
-	if p.peek().isOp("(") && !p.queryAt(0) { // (a JOIN b ON …)
-		p.next()
+	defer p.Enter()()
+	if p.Peek().IsOp("(") && !p.queryAt(0) { // (a JOIN b ON …)
+		p.Next()
 		list = p.joined(list)
-		p.expect(")")
+		p.Expect(")")
 	} else {
 		list = append(list, p.fromItem())
 	}
 	for {
 		join := ""
 		switch {
-		case p.word("cross", "join"):
+		case p.Word("cross", "join"):
 			join = "CROSS"
-		case p.word("inner", "join"), p.word("join"):
+		case p.Word("inner", "join"), p.Word("join"):
 			join = "INNER"
-		case p.word("left", "outer", "join"), p.word("left", "join"):
+		case p.Word("left", "outer", "join"), p.Word("left", "join"):
 			join = "LEFT"
-		case p.peek().is("right"), p.peek().is("full"), p.peek().is("natural"):
+		case p.Peek().Is("right"), p.Peek().Is("full"), p.Peek().Is("natural"):
 			p.failf("0A000", "RIGHT, FULL and NATURAL joins are not supported")
 		default:
 			return list
@@ -269,10 +271,10 @@ func (p *parser) joined(list []From) []From {
 		item := p.fromItem()
 		item.Join = join
 		if join != "CROSS" {
-			if p.word("using") {
-				item.Using = p.names()
+			if p.Word("using") {
+				item.Using = p.Names()
 			} else {
-				p.expectWord("on")
+				p.ExpectWord("on")
 				item.On = p.expression()
 			}
 		}
@@ -282,19 +284,19 @@ func (p *parser) joined(list []From) []From {
 
 // queryAt reports whether the n-th token from here is a parenthesis around a query.
 func (p *parser) queryAt(n int) bool {
-	for depth := 0; depth < maxDepth; depth++ {
-		if !p.peekAt(n).isOp("(") {
+	for depth := 0; depth < token.MaxDepth; depth++ {
+		if !p.PeekAt(n).IsOp("(") {
 			return false
 		}
-		inner := p.peekAt(n + 1)
-		if inner.is("select") || inner.is("values") || inner.is("with") {
+		inner := p.PeekAt(n + 1)
+		if inner.Is("select") || inner.Is("values") || inner.Is("with") {
 			return true
 		}
-		if !inner.isOp("(") {
+		if !inner.IsOp("(") {
 			return false
 		}
-		switch after := p.peekAt(p.closing(n+1) + 1); {
-		case after.isOp(")"), after.is("union"), after.is("order"), after.is("limit"), after.is("offset"):
+		switch after := p.PeekAt(p.closing(n+1) + 1); {
+		case after.IsOp(")"), after.Is("union"), after.Is("order"), after.Is("limit"), after.Is("offset"):
 			n++
 		default:
 			return false
@@ -306,11 +308,11 @@ func (p *parser) queryAt(n int) bool {
 // closing finds the parenthesis that closes the one at the n-th token.
 func (p *parser) closing(n int) int {
 	depth := 0
-	for ; p.at+n < len(p.tokens); n++ {
-		switch t := p.peekAt(n); {
-		case t.isOp("("):
+	for ; p.At+n < len(p.Tokens); n++ {
+		switch t := p.PeekAt(n); {
+		case t.IsOp("("):
 			depth++
-		case t.isOp(")"):
+		case t.IsOp(")"):
 			depth--
 			if depth == 0 {
 				return n
@@ -322,26 +324,26 @@ func (p *parser) closing(n int) int {
 
 func (p *parser) fromItem() From {
 	var f From
-	p.word("lateral")
+	p.Word("lateral")
 	switch {
-	case p.op("("):
+	case p.Op("("):
 		f.Query = p.query()
-		p.expect(")")
+		p.Expect(")")
 	default:
-		p.word("only")
+		p.Word("only")
 		n := p.qualifiedOrFunction()
-		if p.peek().isOp("(") {
+		if p.Peek().IsOp("(") {
 			call := p.call(n.Schema, n.Name).(Call)
 			f.Call = &call
-			if p.word("with", "ordinality") {
+			if p.Word("with", "ordinality") {
 				p.failf("0A000", "WITH ORDINALITY is not supported")
 			}
 		} else {
 			f.Table = n
-			p.op("*")
+			p.Op("*")
 		}
 	}
-	if f.Alias = p.alias(); f.Alias != "" && p.op("(") {
+	if f.Alias = p.alias(); f.Alias != "" && p.Op("(") {
 		f.Columns = p.columnAliases()
 	}
 	return f
@@ -351,12 +353,12 @@ func (p *parser) fromItem() From {
 func (p *parser) columnAliases() []string {
 	var list []string
 	for {
-		list = append(list, p.name())
-		if !p.peek().isOp(",") && !p.peek().isOp(")") {
+		list = append(list, p.Name())
+		if !p.Peek().IsOp(",") && !p.Peek().IsOp(")") {
 			p.typeName()
 		}
-		if !p.op(",") {
-			p.expect(")")
+		if !p.Op(",") {
+			p.Expect(")")
 			return list
 		}
 	}
@@ -364,8 +366,8 @@ func (p *parser) columnAliases() []string {
 
 // qualifiedOrFunction is qualified, except that functions named like a reserved word pass.
 func (p *parser) qualifiedOrFunction() Name {
-	if t := p.peek(); t.kind == word && reserved[t.text] && p.peekAt(1).isOp("(") {
-		return Name{Name: p.next().text}
+	if t := p.Peek(); t.Kind == token.Word && reserved[t.Text] && p.PeekAt(1).IsOp("(") {
+		return Name{Name: p.Next().Text}
 	}
 	return p.qualified()
 }

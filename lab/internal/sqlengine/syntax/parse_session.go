@@ -1,49 +1,53 @@
 package syntax
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/awsdb/awsdb/lab/internal/sqlengine/syntax/token"
+)
 
 // transaction parses the statements that delimit transactions.
 func (p *parser) transaction() Stmt {
-	switch first := p.next().text; first {
+	switch first := p.Next().Text; first {
 	case "begin", "start":
 		if first == "start" {
-			p.expectWord("transaction")
+			p.ExpectWord("transaction")
 		} else {
-			_ = p.word("work") || p.word("transaction")
+			_ = p.Word("work") || p.Word("transaction")
 		}
 		b := Begin{Start: first == "start", Options: map[string]string{}}
 		b.ReadOnly = p.modes(b.Options)
 		return b
 	case "commit", "end":
-		if p.peek().is("prepared") {
+		if p.Peek().Is("prepared") {
 			p.failf("0A000", "two-phase commit is not supported")
 		}
 		return Commit{Chain: p.chain()}
 	case "rollback", "abort":
-		_ = p.word("work") || p.word("transaction")
-		if p.word("to") {
-			p.word("savepoint")
-			return RollbackTo{Name: p.name()}
+		_ = p.Word("work") || p.Word("transaction")
+		if p.Word("to") {
+			p.Word("savepoint")
+			return RollbackTo{Name: p.Name()}
 		}
-		if p.peek().is("prepared") {
+		if p.Peek().Is("prepared") {
 			p.failf("0A000", "two-phase commit is not supported")
 		}
 		return Rollback{Chain: p.chain()}
 	case "savepoint":
-		return Savepoint{Name: p.name()}
+		return Savepoint{Name: p.Name()}
 	default: // release
-		p.word("savepoint")
-		return Release{Name: p.name()}
+		p.Word("savepoint")
+		return Release{Name: p.Name()}
 	}
 }
 
 func (p *parser) chain() bool {
-	_ = p.word("work") || p.word("transaction")
-	if !p.word("and") {
+	_ = p.Word("work") || p.Word("transaction")
+	if !p.Word("and") {
 		return false
 	}
-	no := p.word("no")
-	p.expectWord("chain")
+	no := p.Word("no")
+	p.ExpectWord("chain")
 	return !no
 }
 
@@ -52,70 +56,70 @@ func (p *parser) modes(options map[string]string) *bool {
 	var readOnly *bool
 	for {
 		switch {
-		case p.word("isolation", "level"):
+		case p.Word("isolation", "level"):
 			level := ""
 			switch {
-			case p.word("serializable"):
+			case p.Word("serializable"):
 				level = "serializable"
-			case p.word("repeatable", "read"):
+			case p.Word("repeatable", "read"):
 				level = "repeatable read"
-			case p.word("read", "committed"):
+			case p.Word("read", "committed"):
 				level = "read committed"
-			case p.word("read", "uncommitted"):
+			case p.Word("read", "uncommitted"):
 				level = "read uncommitted"
 			default:
 				p.fail()
 			}
 			options["transaction_isolation"] = level
-		case p.word("read", "only"), p.word("read", "write"):
-			only := p.tokens[p.at-1].text == "only"
+		case p.Word("read", "only"), p.Word("read", "write"):
+			only := p.Tokens[p.At-1].Text == "only"
 			readOnly = &only
-		case p.word("not", "deferrable"), p.word("deferrable"):
+		case p.Word("not", "deferrable"), p.Word("deferrable"):
 		default:
 			return readOnly
 		}
-		p.op(",")
+		p.Op(",")
 	}
 }
 
 // session parses the statements about the session.
 func (p *parser) session() Stmt {
-	switch p.next().text {
+	switch p.Next().Text {
 	case "set":
 		return p.set()
 	case "reset":
-		if p.word("all") {
+		if p.Word("all") {
 			return Set{Reset: true}
 		}
 		return Set{Reset: true, Settings: []Setting{{Name: p.settingName(), Default: true}}}
 	case "show":
 		return Show{Name: p.settingName()}
 	case "discard":
-		what := p.anyWord("all", "plans", "sequences", "temp", "temporary")
+		what := p.AnyWord("all", "plans", "sequences", "temp", "temporary")
 		if what == "" {
 			p.fail()
 		}
 		return Discard{What: strings.ToUpper(what)}
 	case "deallocate":
-		p.word("prepare")
-		if p.word("all") {
+		p.Word("prepare")
+		if p.Word("all") {
 			return Deallocate{}
 		}
-		return Deallocate{Name: p.name()}
+		return Deallocate{Name: p.Name()}
 	case "listen":
-		return Listen{Channel: p.name()}
+		return Listen{Channel: p.Name()}
 	case "unlisten":
-		if p.op("*") {
+		if p.Op("*") {
 			return Unlisten{}
 		}
-		return Unlisten{Channel: p.name()}
+		return Unlisten{Channel: p.Name()}
 	default: // notify
-		n := Notify{Channel: p.name()}
-		if p.op(",") {
-			if p.peek().kind != text {
+		n := Notify{Channel: p.Name()}
+		if p.Op(",") {
+			if p.Peek().Kind != token.Text {
 				p.fail()
 			}
-			n.Payload = p.next().text
+			n.Payload = p.Next().Text
 		}
 		return n
 	}
@@ -124,16 +128,16 @@ func (p *parser) session() Stmt {
 // settingName takes the name of a setting: dotted, TIME ZONE, TRANSACTION ISOLATION LEVEL, SESSION AUTHORIZATION, ALL.
 func (p *parser) settingName() string {
 	switch {
-	case p.word("time", "zone"):
+	case p.Word("time", "zone"):
 		return "timezone"
-	case p.word("transaction", "isolation", "level"):
+	case p.Word("transaction", "isolation", "level"):
 		return "transaction_isolation"
-	case p.word("session", "authorization"):
+	case p.Word("session", "authorization"):
 		return "session_authorization"
 	}
-	name := p.label()
-	for p.op(".") {
-		name += "." + p.label()
+	name := p.Label()
+	for p.Op(".") {
+		name += "." + p.Label()
 	}
 	return name
 }
@@ -142,24 +146,24 @@ func (p *parser) set() Stmt {
 	s := Set{}
 	session := false
 	switch {
-	case p.peek().is("session") && !p.peekAt(1).is("authorization"):
-		p.next()
+	case p.Peek().Is("session") && !p.PeekAt(1).Is("authorization"):
+		p.Next()
 		session = true
-	case p.word("local"):
+	case p.Word("local"):
 		s.Local = true
 	}
-	if characteristics := p.word("characteristics", "as"); characteristics || p.peek().is("transaction") && !session {
-		p.expectWord("transaction")
+	if characteristics := p.Word("characteristics", "as"); characteristics || p.Peek().Is("transaction") && !session {
+		p.ExpectWord("transaction")
 		s.Settings = p.transactionSettings(characteristics)
 		s.Local = !characteristics
 		return s
 	}
-	zone := p.peek().is("time")
+	zone := p.Peek().Is("time")
 	setting := Setting{Name: p.settingName()}
-	if !p.word("to") && !p.op("=") && !zone && setting.Name != "role" && setting.Name != "names" {
+	if !p.Word("to") && !p.Op("=") && !zone && setting.Name != "role" && setting.Name != "names" {
 		p.fail()
 	}
-	if p.word("default") {
+	if p.Word("default") {
 		setting.Default = true
 	} else {
 		setting.Value = p.settingValue()
@@ -194,23 +198,23 @@ func (p *parser) settingValue() string {
 	var values []string
 	for {
 		sign := ""
-		if p.op("-") {
+		if p.Op("-") {
 			sign = "-"
 		}
-		t := p.next()
-		switch t.kind {
-		case end:
+		t := p.Next()
+		switch t.Kind {
+		case token.End:
 			p.fail()
-		case operator, param:
-			p.at--
+		case token.Operator, token.Param:
+			p.At--
 			p.fail()
 		}
-		value := sign + t.text
-		if t.kind == number && p.peek().kind == word && !reserved[p.peek().text] { // 5s without quotes is an error there, too
+		value := sign + t.Text
+		if t.Kind == token.Number && p.Peek().Kind == token.Word && !reserved[p.Peek().Text] { // 5s without quotes is an error there, too
 			p.fail()
 		}
 		values = append(values, value)
-		if !p.op(",") {
+		if !p.Op(",") {
 			return strings.Join(values, ", ")
 		}
 	}
