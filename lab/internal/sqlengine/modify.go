@@ -282,11 +282,15 @@ func (p *picked) apply(outer *frame, frames []*frame, from [][]stored) ([]*frame
 
 // affected compiles the part that UPDATE and DELETE share: which rows of the target, each once, with the row of the other
 // tables it was joined with first.
-func (c *compiler) affected(tg *target, name string, from []syntax.From, where syntax.Expr, order []syntax.Order, limit syntax.Expr) (*scope, func(*Execution) ([]*frame, []stored, error), error) {
+func (c *compiler) affected(tg *target, s *syntax.Affected) (*scope, func(*Execution) ([]*frame, []stored, error), error) {
+	name := s.Alias
+	if name == "" {
+		name = s.Table.Name
+	}
 	src := tableSource(tg.table)
 	src.columns = tableColumns(tg.table, name)
-	if len(from) > 0 {
-		other, err := c.from(from, nil)
+	if len(s.From) > 0 {
+		other, err := c.from(s.From, nil)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -295,32 +299,32 @@ func (c *compiler) affected(tg *target, name string, from []syntax.From, where s
 		}
 	}
 	sc := &scope{columns: src.columns}
-	s := selection{source: src}
-	if where != nil {
-		n, err := c.condition(sc, where, "WHERE")
+	search := selection{source: src}
+	if s.Where != nil {
+		n, err := c.condition(sc, s.Where, "WHERE")
 		if err != nil {
 			return nil, nil, err
 		}
-		s.where = &n
+		search.where = &n
 		if src.table != nil {
-			s.lookup = c.lookup(tg.table, name, where)
+			search.lookup = c.lookup(tg.table, name, s.Where)
 		}
 	}
-	first, err := c.pick(sc, order, limit)
+	first, err := c.pick(sc, s.OrderBy, s.Limit)
 	if err != nil {
 		return nil, nil, err
 	}
 	return sc, func(e *Execution) ([]*frame, []stored, error) {
 		outer := &frame{Execution: e}
-		all, err := s.records(outer)
+		all, err := search.records(outer)
 		if err != nil {
 			return nil, nil, err
 		}
-		frames, from, err := s.filter(outer, all)
+		frames, from, err := search.filter(outer, all)
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(order) > 0 || limit != nil {
+		if len(s.OrderBy) > 0 || s.Limit != nil {
 			if frames, from, err = first.apply(outer, frames, from); err != nil {
 				return nil, nil, err
 			}
@@ -343,21 +347,20 @@ func (c *compiler) affected(tg *target, name string, from []syntax.From, where s
 	}, nil
 }
 
-// update compiles UPDATE.
-func (c *compiler) update(s *syntax.Update) (*change, error) {
+// modify changes a row that a statement affects, and gives what RETURNING sees of it: the row, and those it was joined with.
+type modify func(e *Execution, row stored, joined *frame) ([]any, error)
+
+// affecting compiles what UPDATE and DELETE share; compile compiles what they do to a row.
+func (c *compiler) affecting(verb string, s *syntax.Affected, compile func(*scope, *target) (modify, error)) (*change, error) {
 	tg, err := c.target(s.Table)
 	if err != nil {
 		return nil, err
 	}
-	name := s.Alias
-	if name == "" {
-		name = s.Table.Name
-	}
-	sc, affected, err := c.affected(tg, name, s.From, s.Where, s.OrderBy, s.Limit)
+	sc, affected, err := c.affected(tg, s)
 	if err != nil {
 		return nil, err
 	}
-	set, err := c.assignments(sc, tg, s.Set)
+	do, err := compile(sc, tg)
 	if err != nil {
 		return nil, err
 	}
@@ -365,19 +368,18 @@ func (c *compiler) update(s *syntax.Update) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &change{fields: fields, verb: "UPDATE", run: func(e *Execution) ([][]any, int, error) {
+	return &change{fields: fields, verb: verb, run: func(e *Execution) ([][]any, int, error) {
 		frames, rows, err := affected(e)
 		if err != nil {
 			return nil, 0, err
 		}
 		var out [][]any
 		for i, f := range frames {
-			values, err := tg.replace(e, rows[i].row, f, set)
+			values, err := do(e, rows[i], f)
 			if err != nil {
 				return nil, 0, err
 			}
-			joined := append(slices.Clip(values), f.values[len(values):]...)
-			if out, err = tg.appendReturning(e, out, joined); err != nil {
+			if out, err = tg.appendReturning(e, out, values); err != nil {
 				return nil, 0, err
 			}
 		}
@@ -385,38 +387,31 @@ func (c *compiler) update(s *syntax.Update) (*change, error) {
 	}}, nil
 }
 
+// update compiles UPDATE.
+func (c *compiler) update(s *syntax.Update) (*change, error) {
+	return c.affecting("UPDATE", &s.Affected, func(sc *scope, tg *target) (modify, error) {
+		set, err := c.assignments(sc, tg, s.Set)
+		if err != nil {
+			return nil, err
+		}
+		return func(e *Execution, row stored, joined *frame) ([]any, error) {
+			values, err := tg.replace(e, row.row, joined, set)
+			if err != nil {
+				return nil, err
+			}
+			return append(slices.Clip(values), joined.values[len(values):]...), nil
+		}, nil
+	})
+}
+
 // delete compiles DELETE.
 func (c *compiler) delete(s *syntax.Delete) (*change, error) {
-	tg, err := c.target(s.Table)
-	if err != nil {
-		return nil, err
-	}
-	name := s.Alias
-	if name == "" {
-		name = s.Table.Name
-	}
-	sc, affected, err := c.affected(tg, name, s.Using, s.Where, s.OrderBy, s.Limit)
-	if err != nil {
-		return nil, err
-	}
-	fields, err := c.returning(tg, sc, s.Returning)
-	if err != nil {
-		return nil, err
-	}
-	return &change{fields: fields, verb: "DELETE", run: func(e *Execution) ([][]any, int, error) {
-		frames, rows, err := affected(e)
-		if err != nil {
-			return nil, 0, err
-		}
-		var out [][]any
-		for i, f := range frames {
-			e.tx.put(tg.table, rows[i].row.id, rows[i].row, nil)
+	return c.affecting("DELETE", &s.Affected, func(_ *scope, tg *target) (modify, error) {
+		return func(e *Execution, row stored, joined *frame) ([]any, error) {
+			e.tx.put(tg.table, row.row.id, row.row, nil)
 			e.found++
 			e.changed++
-			if out, err = tg.appendReturning(e, out, f.values); err != nil {
-				return nil, 0, err
-			}
-		}
-		return out, len(frames), nil
-	}}, nil
+			return joined.values, nil
+		}, nil
+	})
 }

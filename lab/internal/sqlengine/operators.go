@@ -400,11 +400,7 @@ func quantify(a any, values []any, test func(int) bool, all bool) (any, error) {
 }
 
 func (c *compiler) like(sc *scope, x syntax.Like) (node, error) {
-	l, err := c.as(sc, x.X, pgtype.TextOID)
-	if err != nil {
-		return node{}, err
-	}
-	r, err := c.as(sc, x.Pattern, pgtype.TextOID)
+	l, r, err := c.texts(sc, x.X, x.Pattern)
 	if err != nil {
 		return node{}, err
 	}
@@ -415,6 +411,15 @@ func (c *compiler) like(sc *scope, x syntax.Like) (node, error) {
 		}
 		return like([]rune(s), []rune(pattern)) != x.Not, nil
 	}), nil
+}
+
+// texts compiles two operands that are texts.
+func (c *compiler) texts(sc *scope, left, right syntax.Expr) (l, r node, err error) {
+	if l, err = c.as(sc, left, pgtype.TextOID); err != nil {
+		return node{}, node{}, err
+	}
+	r, err = c.as(sc, right, pgtype.TextOID)
+	return l, r, err
 }
 
 // like matches with % and _, in linear space and at most quadratic time.
@@ -446,11 +451,7 @@ func like(s, pattern []rune) bool {
 
 // matches is ~ and its kin, with Go's regular expressions.
 func (c *compiler) matches(sc *scope, x syntax.Binary) (node, error) {
-	l, err := c.as(sc, x.L, pgtype.TextOID)
-	if err != nil {
-		return node{}, err
-	}
-	r, err := c.as(sc, x.R, pgtype.TextOID)
+	l, r, err := c.texts(sc, x.L, x.R)
 	if err != nil {
 		return node{}, err
 	}

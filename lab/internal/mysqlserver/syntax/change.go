@@ -138,15 +138,20 @@ func (p *parser) update() sql.Stmt {
 	p.Word("low_priority")
 	p.Word("ignore")
 	from := p.fromList()
-	target, others, where := p.target(from, "")
+	s := &sql.Update{Affected: p.target(from, "")}
 	p.ExpectWord("set")
-	s := &sql.Update{Table: target.Table, Alias: target.Alias, From: others, Set: p.assignments(), Where: where}
+	s.Set = p.assignments()
+	p.narrow(&s.Affected)
+	return s
+}
+
+// narrow parses what UPDATE and DELETE end with.
+func (p *parser) narrow(s *sql.Affected) {
 	if p.Word("where") {
 		s.Where = both(s.Where, p.condition())
 	}
 	s.OrderBy = p.orderBy()
 	s.Limit, _ = p.limit()
-	return s
 }
 
 func both(a, b sql.Expr) sql.Expr {
@@ -158,7 +163,10 @@ func both(a, b sql.Expr) sql.Expr {
 
 // target separates the table to change, the first one or that of the given name, from those it is joined with, and the
 // condition they are joined by.
-func (p *parser) target(from []sql.From, name string) (target sql.From, others []sql.From, where sql.Expr) {
+func (p *parser) target(from []sql.From, name string) sql.Affected {
+	var target sql.From
+	var others []sql.From
+	var where sql.Expr
 	found := false
 	for i, item := range from {
 		if item.Join == "LEFT" || len(item.Using) > 0 {
@@ -178,14 +186,13 @@ func (p *parser) target(from []sql.From, name string) (target sql.From, others [
 	if !found || target.Query != nil || target.Call != nil {
 		p.failf(1109, "42S02", "Unknown table '%s' in MULTI DELETE", name)
 	}
-	return target, others, where
+	return sql.Affected{Table: target.Table, Alias: target.Alias, From: others, Where: where}
 }
 
 func (p *parser) delete() sql.Stmt {
 	p.ExpectWord("delete")
 	for p.AnyWord("low_priority", "quick", "ignore") != "" {
 	}
-	s := &sql.Delete{}
 	name := ""
 	if !p.Word("from") { // DELETE t FROM t JOIN …
 		name = p.table().Name
@@ -202,13 +209,8 @@ func (p *parser) delete() sql.Stmt {
 	if len(from) == 0 {
 		p.fail()
 	}
-	target, others, where := p.target(from, name)
-	s.Table, s.Alias, s.Using, s.Where = target.Table, target.Alias, others, where
-	if p.Word("where") {
-		s.Where = both(s.Where, p.condition())
-	}
-	s.OrderBy = p.orderBy()
-	s.Limit, _ = p.limit()
+	s := &sql.Delete{Affected: p.target(from, name)}
+	p.narrow(&s.Affected)
 	return s
 }
 

@@ -147,15 +147,18 @@ func TestStatements(t *testing.T) {
 			Table: sql.Name{Name: "t"}, Source: &sql.Select{Values: [][]sql.Expr{{num("1")}}}, OnConflict: &sql.Conflict{Replace: true},
 		},
 		"UPDATE t SET t.a = 1 WHERE b ORDER BY c LIMIT 1": &sql.Update{
-			Table: sql.Name{Name: "t"}, Set: []sql.Assignment{{Column: "a", Value: num("1")}}, Where: condition(column("b")),
-			OrderBy: []sql.Order{{X: column("c"), NullsFirst: &first}}, Limit: num("1"),
+			Affected: sql.Affected{
+				Table: sql.Name{Name: "t"}, Where: condition(column("b")),
+				OrderBy: []sql.Order{{X: column("c"), NullsFirst: &first}}, Limit: num("1"),
+			},
+			Set: []sql.Assignment{{Column: "a", Value: num("1")}},
 		},
-		"DELETE x FROM t AS x JOIN u ON x.a = u.a WHERE u.b = 2": &sql.Delete{
-			Table: sql.Name{Name: "t"}, Alias: "x", Using: []sql.From{{Table: sql.Name{Name: "u"}}},
+		"DELETE x FROM t AS x JOIN u ON x.a = u.a WHERE u.b = 2": &sql.Delete{Affected: sql.Affected{
+			Table: sql.Name{Name: "t"}, Alias: "x", From: []sql.From{{Table: sql.Name{Name: "u"}}},
 			Where: sql.Binary{Op: "AND",
 				L: sql.Binary{Op: "=", L: sql.Column{Table: "x", Name: "a"}, R: sql.Column{Table: "u", Name: "a"}},
 				R: sql.Binary{Op: "=", L: sql.Column{Table: "u", Name: "b"}, R: num("2")}},
-		},
+		}},
 		"START TRANSACTION READ ONLY, WITH CONSISTENT SNAPSHOT": sql.Begin{Start: true, ReadOnly: &readOnly},
 		"ROLLBACK WORK TO S1": sql.RollbackTo{Name: "s1"},
 		"SET @a = 1, SESSION sql_mode = ANSI, @@autocommit = 1": Set{Assignments: []Assignment{

@@ -194,20 +194,16 @@ type (
 	}
 	// Update is UPDATE.
 	Update struct {
-		Table     Name
-		Alias     string
-		Set       []Assignment
-		From      []From
-		Where     Expr
-		OrderBy   []Order
-		Limit     Expr
-		Returning []Item
+		Affected
+		Set []Assignment
 	}
 	// Delete is DELETE FROM.
-	Delete struct {
+	Delete struct{ Affected }
+	// Affected is what UPDATE and DELETE have in common: which rows they change.
+	Affected struct {
 		Table     Name
 		Alias     string
-		Using     []From
+		From      []From // the tables it is joined with; USING of DELETE
 		Where     Expr
 		OrderBy   []Order
 		Limit     Expr

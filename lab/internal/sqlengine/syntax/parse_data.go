@@ -101,7 +101,7 @@ func (p *parser) returning() []Item {
 func (p *parser) update() Stmt {
 	p.ExpectWord("update")
 	p.Word("only")
-	s := &Update{Table: p.qualified()}
+	s := &Update{Affected: Affected{Table: p.qualified()}}
 	if !p.Peek().Is("set") {
 		s.Alias = p.alias()
 	}
@@ -120,9 +120,9 @@ func (p *parser) update() Stmt {
 func (p *parser) delete() Stmt {
 	p.ExpectWord("delete", "from")
 	p.Word("only")
-	s := &Delete{Table: p.qualified(), Alias: p.alias()}
+	s := &Delete{Affected{Table: p.qualified(), Alias: p.alias()}}
 	if p.Word("using") {
-		s.Using = p.fromList()
+		s.From = p.fromList()
 	}
 	if p.Word("where") {
 		s.Where = p.expression()
