@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/awsdb/awsdb/lab/internal/fate"
-	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
 // result is the outcome of one statement.
@@ -70,8 +69,7 @@ func (s *session) answer(r *result, f fate.Fate, encode func([]column, []any) []
 	}
 	if f.Action == fate.ActionCutAfterRows {
 		_ = s.packets.flush() // the connection is dropped in any case
-		fate.Cut(s.raw)
-		return errOver
+		return s.cut()
 	}
 	return s.endRows(more)
 }
@@ -110,29 +108,20 @@ func (s *session) fated(st *execution) (r *result, f fate.Fate, err error) {
 			Conn: s.number, User: s.user, SQL: st.sql, Args: st.args, InTx: s.inTransaction(), Writable: s.host().Writable(), At: time.Now(),
 		})
 	}
-	if err := sqlengine.Sleep(ctx, f.Delay); err != nil {
-		return nil, f, err
-	}
-	switch f.Action {
-	case fate.ActionCutBefore:
-		fate.Cut(s.raw)
-		return nil, f, errOver
-	case fate.ActionHangBefore:
-		return nil, f, s.hang()
-	case fate.ActionFail:
-		return nil, f, failure(f)
-	}
-	r, err = s.run(ctx, st)
-	switch {
-	case f.Action == fate.ActionRun:
-		return r, f, err
-	case f.Action == fate.ActionHangAfter:
-		return nil, f, s.hang()
-	case f.Action == fate.ActionCutAfter, err != nil:
-		fate.Cut(s.raw)
-		return nil, f, errOver
-	}
-	return r, f, nil
+	err = f.Fulfil(ctx, fate.Means{
+		Run: func() (err error) {
+			r, err = s.run(ctx, st)
+			return err
+		},
+		Cut: s.cut, Hang: s.hang, Fail: func() error { return failure(f) },
+	})
+	return r, f, err
+}
+
+// cut drops the connection.
+func (s *session) cut() error {
+	fate.Cut(s.raw)
+	return errOver
 }
 
 func failure(f fate.Fate) error {

@@ -264,37 +264,27 @@ func (s *session) fated(p *sqlengine.Prepared, args []any) (r *result, f fate.Fa
 			Conn: s.number, User: s.user, SQL: p.SQL(), Args: shown, InTx: s.engine.InBlock(), Writable: s.server.config.Host.Writable(), At: time.Now(),
 		})
 	}
-	if err := sqlengine.Sleep(ctx, f.Delay); err != nil {
-		return nil, f, err
-	}
-	switch f.Action {
-	case fate.ActionCutBefore:
-		fate.Cut(s.raw)
-		return nil, f, errOver
-	case fate.ActionHangBefore:
-		return nil, f, s.hang()
-	case fate.ActionFail:
-		return nil, f, failure(f)
-	}
-	r, err = s.run(ctx, p, args)
-	if f.Action == fate.ActionRun {
-		return r, f, err
-	}
-	if !s.engine.InBlock() { // its outcome is settled before anything else happens
-		if err != nil {
-			s.engine.Rollback()
-		} else {
-			err = s.engine.Commit()
-		}
-	}
-	switch {
-	case f.Action == fate.ActionHangAfter:
-		return nil, f, s.hang()
-	case f.Action == fate.ActionCutAfter, err != nil:
-		fate.Cut(s.raw)
-		return nil, f, errOver
-	}
-	return r, f, nil
+	err = f.Fulfil(ctx, fate.Means{
+		Run: func() (err error) {
+			r, err = s.run(ctx, p, args)
+			if f.Action == fate.ActionRun || s.engine.InBlock() {
+				return err
+			}
+			if err != nil { // its outcome is settled before anything else happens
+				s.engine.Rollback()
+				return err
+			}
+			return s.engine.Commit()
+		},
+		Cut: s.cut, Hang: s.hang, Fail: func() error { return failure(f) },
+	})
+	return r, f, err
+}
+
+// cut drops the connection.
+func (s *session) cut() error {
+	fate.Cut(s.raw)
+	return errOver
 }
 
 func failure(f fate.Fate) error {

@@ -83,8 +83,7 @@ func (s *session) answer(r *result, f fate.Fate, formats []int16) error {
 	}
 	if f.Action == fate.ActionCutAfterRows {
 		_ = s.backend.Flush() // the connection is dropped in any case
-		fate.Cut(s.raw)
-		return errOver
+		return s.cut()
 	}
 	s.backend.Send(&pgproto3.CommandComplete{CommandTag: []byte(r.tag())})
 	return nil
