@@ -242,17 +242,25 @@ func (p *parser) modifiers() []sql.Expr {
 func (p *parser) characterSet() {
 	for {
 		switch {
-		case p.Word("character", "set"), p.Word("charset"), p.Word("collate"):
-			p.Op("=")
-			if p.Peek().Kind == token.Text {
-				p.Next()
-			} else {
-				p.Label()
-			}
+		case p.Word("character"):
+			p.ExpectWord("set")
+			p.encoding()
+		case p.Word("charset"), p.Word("collate"):
+			p.encoding()
 		case p.Word("binary"):
 		default:
 			return
 		}
+	}
+}
+
+// encoding takes the name of a character set or collation.
+func (p *parser) encoding() {
+	p.Op("=")
+	if p.Peek().Kind == token.Text {
+		p.Next()
+	} else {
+		p.Label()
 	}
 }
 

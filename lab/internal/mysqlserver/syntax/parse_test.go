@@ -260,6 +260,7 @@ func TestErrors(t *testing.T) {
 		{"SELECT 'abc", 1064, "near ''abc'"},
 		{"SELECT 1 /* x", 1064, "near '/* x'"},
 		{"CREATE TABLE t (a WIDGET)", 1064, "near 'WIDGET)'"},
+		{"CREATE TABLE t (a VARCHAR(20) CHARACTER utf8mb4)", 1064, "near 'utf8mb4)'"}, // once went on for ever
 		{"SELECT * FROM (SELECT 1)", 1248, "must have its own alias"},
 		{"CREATE TRIGGER x", 1235, "CREATE TRIGGER"},
 		{"LOAD DATA INFILE 'x' INTO TABLE t", 1290, "--secure-file-priv"},
