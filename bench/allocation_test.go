@@ -23,7 +23,7 @@ func TestNoExtraAllocations(t *testing.T) {
 			for _, o := range operations {
 				t.Run(o.name, func(t *testing.T) {
 					bare, awsdb := allocations(t, c, 0, o), allocations(t, c, 1, o)
-					if awsdb > bare {
+					if awsdb > bare+noise(bare) {
 						t.Errorf("%v allocations per call, want the bare driver's %v", awsdb, bare)
 					}
 				})
@@ -31,6 +31,12 @@ func TestNoExtraAllocations(t *testing.T) {
 		})
 	}
 }
+
+// noise is what the simulated server's allocations vary by, which are among those
+// measured: how many reads a long answer takes is up to the network. One allocation
+// more for each row would be twenty times as much, and calls with short answers have no
+// noise.
+func noise(bare float64) float64 { return math.Floor(bare / 500) }
 
 // A COMMIT of go-sql-driver does not end with its transaction's context. Ours
 // does, by being a call of Exec, which returns a result: the one allocation that
