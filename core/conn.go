@@ -39,10 +39,11 @@ type Conn struct {
 	leaky    bool            // some of it may be committed already
 
 	implicit ImplicitCommitter // nil if the server has no such statements
+	quiet    bool              // nobody watches calls, and none could commit an open transaction
 }
 
 func newConn(k *Connector, n Native, l *Link, target Host) *Conn {
-	c := &Conn{Native: n, connector: k, link: l, chain: k.chain, target: target}
+	c := &Conn{Native: n, connector: k, link: l, chain: k.chain, target: target, quiet: k.chain.unwatched}
 	_, c.silent = n.(SilentCloser)
 	c.implicit, _ = n.(ImplicitCommitter)
 	if w, ok := n.(RowsWrapper); ok {
@@ -191,6 +192,7 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		return nil, err
 	}
 	c.tx, c.txCtx, c.readOnly, c.lostTx, c.leaky = tx, ctx, opts.ReadOnly, nil, false
+	c.quiet = c.chain.unwatched && c.implicit == nil
 	return connTx{c}, nil
 }
 
@@ -276,16 +278,16 @@ func (c *Conn) Close() error {
 
 // begin asks the gates and tells the observers.
 func (c *Conn) begin(ctx context.Context, call Call) (context.Context, error) {
-	if c.tx != nil && c.implicit != nil && call.Query != "" && !c.leaky {
-		c.leaky = call.Op != OpPrepare && c.implicit.CommitsImplicitly(call.Query)
-	}
-	if c.chain.unwatched {
+	if c.quiet {
 		return ctx, nil
 	}
 	return c.beginWatched(ctx, call)
 }
 
 func (c *Conn) beginWatched(ctx context.Context, call Call) (context.Context, error) {
+	if c.tx != nil && c.implicit != nil && call.Query != "" && !c.leaky {
+		c.leaky = call.Op != OpPrepare && c.implicit.CommitsImplicitly(call.Query)
+	}
 	for _, g := range c.chain.gates {
 		if err := g.Admit(ctx, c, call); err != nil {
 			return ctx, err

@@ -89,4 +89,5 @@ func (t connTx) Rollback() error {
 
 func (t connTx) done() {
 	t.c.tx, t.c.txCtx, t.c.readOnly, t.c.lostTx, t.c.leaky = nil, nil, false, nil, false
+	t.c.quiet = t.c.chain.unwatched
 }
