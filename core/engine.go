@@ -38,9 +38,11 @@ type Native interface {
 
 // RowsWrapper is implemented by a Native whose Rows shall report failures to
 // the Conn. The wrapper must embed the driver's concrete Rows type, so that
-// every interface it has, now or in future, is still there; it calls failed for
-// each error of Next or Close other than io.EOF and returns what failed returns.
-// It should not allocate: a connection has one open result nearly always.
+// every interface it has, now or in future, is still there; where the driver does
+// not export it, an interface of all that it implements, with a test that notices
+// when that becomes more. It calls failed for each error other than io.EOF of Next,
+// NextResultSet or Close, and returns what failed returns. It should not allocate: a
+// connection has one open result nearly always.
 type RowsWrapper interface {
 	WrapRows(ctx context.Context, rows driver.Rows, failed func(ctx context.Context, err error) error) driver.Rows
 }
