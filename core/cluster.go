@@ -37,6 +37,7 @@ type Cluster struct {
 	down       map[string]downMark
 	inUse      int       // Links of applications
 	idleSince  time.Time // when the last of them went
+	shared     map[any]any
 	closed     bool
 }
 
@@ -73,6 +74,7 @@ func newCluster(options clusterOptions, log *slog.Logger) *Cluster {
 		options: options,
 		links:   map[*Link]struct{}{},
 		down:    map[string]downMark{},
+		shared:  map[any]any{},
 		// A handle that has never connected is as idle as one that has stopped.
 		idleSince: time.Now(),
 	}
@@ -104,6 +106,20 @@ func (c *Cluster) Go(f func(ctx context.Context)) bool {
 	}
 	c.wg.Go(func() { f(c.ctx) })
 	return true
+}
+
+// Shared returns what the handles of the cluster have in common under key, which
+// should be of a type of the caller's own. The first caller makes it; make must not
+// call the Cluster.
+func (c *Cluster) Shared(key any, make func() any) any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, ok := c.shared[key]
+	if !ok {
+		v = make()
+		c.shared[key] = v
+	}
+	return v
 }
 
 // Links yields the connections of applications (not our own), in no order.
@@ -181,7 +197,7 @@ type dialOptions struct {
 
 // dial opens one socket.
 func (c *Cluster) dial(ctx context.Context, t Target, o dialOptions, network, addr string) (net.Conn, error) {
-	l := &Link{cluster: c, owner: o.owner, side: o.side}
+	l := &Link{cluster: c, owner: o.owner, side: o.side, target: t.Host.Addr, network: network, addr: addr}
 	l.opening.Store(!o.side)
 	l.want.Store(uint32(t.Want))
 	name := t.Host.ID

@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// monitorPrefix marks parameters of the topology monitor's own connections.
-const monitorPrefix = "topology-monitoring-"
+// topologyPrefix marks parameters of the topology monitor's own connections.
+const topologyPrefix = "topology-monitoring-"
+
+// MonitorPrefixes are the prefixes of parameters for awsdb's own connections:
+// "topology-monitoring-", and those that plugins have registered.
+func MonitorPrefixes() []string { return plugins.prefixes() }
 
 // coreParams are the settings of core itself (spec 13.1 and 13.2).
 var coreParams = []Param{
@@ -89,7 +93,7 @@ func (r *registry) index() map[string]takenParam {
 }
 
 func (r *registry) take(keys map[string]string) (Settings, error) {
-	index := r.index()
+	index, prefixes := r.index(), r.prefixes()
 	s := Settings{values: map[string]any{}, given: map[string]bool{}, prefix: map[string]map[string]string{}}
 	spelling := map[string]string{} // canonical name -> key that set it
 	var problems []error
@@ -113,12 +117,8 @@ func (r *registry) take(keys map[string]string) (Settings, error) {
 			if p.Ignored {
 				s.unused = append(s.unused, key)
 			}
-		case strings.HasPrefix(strings.ToLower(key), monitorPrefix):
+		case s.takePrefixed(key, value, prefixes):
 			delete(keys, key)
-			if s.prefix[monitorPrefix] == nil {
-				s.prefix[monitorPrefix] = map[string]string{}
-			}
-			s.prefix[monitorPrefix][strings.ToLower(key[len(monitorPrefix):])] = value
 		default:
 			if err := suspicious(key, index); err != nil {
 				delete(keys, key)
@@ -128,6 +128,20 @@ func (r *registry) take(keys map[string]string) (Settings, error) {
 	}
 	s.setDefaults(index)
 	return s, configError(problems)
+}
+
+func (s Settings) takePrefixed(key, value string, prefixes []string) bool {
+	key = strings.ToLower(key)
+	for _, prefix := range prefixes {
+		if name, ok := strings.CutPrefix(key, prefix); ok {
+			if s.prefix[prefix] == nil {
+				s.prefix[prefix] = map[string]string{}
+			}
+			s.prefix[prefix][name] = value
+			return true
+		}
+	}
+	return false
 }
 
 func (s Settings) setDefaults(index map[string]takenParam) {

@@ -68,18 +68,19 @@ func cnameLookup(r Resolver) cnameFunc {
 // Connector is the driver.Connector of one handle. Closing it (sql.DB.Close
 // does) ends all that was started for the handle.
 type Connector struct {
-	engine   Engine
-	driver   driver.Driver
-	settings Settings
-	log      *slog.Logger
-	dial     DialFunc
-	cname    cnameFunc
-	host     Host // the DSN's address, identity unknown
-	endpoint Endpoint
-	alias    atomic.Pointer[Endpoint] // what endpoint is a CNAME of
-	port     uint16
-	cluster  *Cluster
-	chain    *chain
+	engine    Engine
+	driver    driver.Driver
+	settings  Settings
+	log       *slog.Logger
+	dial      DialFunc
+	plainDial bool // dial is a net.Dialer's
+	cname     cnameFunc
+	host      Host // the DSN's address, identity unknown
+	endpoint  Endpoint
+	alias     atomic.Pointer[Endpoint] // what endpoint is a CNAME of
+	port      uint16
+	cluster   *Cluster
+	chain     *chain
 
 	ctx     context.Context // ends with Close; parent of the handle's runners
 	cancel  context.CancelCauseFunc
@@ -127,7 +128,7 @@ func NewConnector(cfg Config) (*Connector, error) {
 		k.log = slog.New(slog.DiscardHandler)
 	}
 	if k.dial == nil {
-		k.dial = new(net.Dialer).DialContext
+		k.dial, k.plainDial = new(net.Dialer).DialContext, true
 	}
 	if k.cluster, err = join(k, shareKey{cfg.Family, cfg.Settings.String("cluster_id")}, options, k.log); err != nil {
 		return nil, err
@@ -336,7 +337,7 @@ func (k *Connector) authenticate(ctx context.Context, t Target) (Target, error) 
 	for _, a := range k.chain.authenticators {
 		var err error
 		if t, err = a.Authenticate(ctx, t); err != nil {
-			return t, err
+			return t, &Error{Op: OpConnect, Kind: ErrConnect, Host: t.Host.Addr, Phase: "credentials", Err: harmless(err)}
 		}
 	}
 	return t, nil
@@ -344,27 +345,69 @@ func (k *Connector) authenticate(ctx context.Context, t Target) (Target, error) 
 
 // openNative lets the engine connect through our dialer. What a driver dials
 // after the login is its cancel request: it gets a socket too, but not for a
-// monitoring connection, which is thrown away anyway.
+// monitoring connection, which is thrown away anyway, nor for one that was cut: the
+// request would go to a host that may be dead, and keep a place in the pool for as
+// long as the driver waits for it.
 func (k *Connector) openNative(ctx context.Context, t Target) (Native, *Link, error) {
-	var opened atomic.Bool
-	owner := k
-	if t.Monitor {
-		owner = nil
+	var opened atomic.Pointer[Link]
+	dial := t.Dial
+	if dial == nil {
+		dial = k.dial
+	}
+	o := dialOptions{owner: k, dial: dial}
+	if t.Monitor != "" {
+		o.owner = nil
 	}
 	t.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if opened.Load() && t.Monitor {
+		l := opened.Load()
+		if l == nil {
+			return k.cluster.dial(ctx, t, o, network, addr)
+		}
+		if t.Monitor != "" {
 			return nil, errBroken
 		}
-		return k.cluster.dial(ctx, t, dialOptions{owner: owner, side: opened.Load(), dial: k.dial}, network, addr)
+		if lost := l.Lost(); lost != nil && lost.Aborted {
+			return nil, lost
+		}
+		t, o := t, o
+		t.Host.ID, o.side = l.Host(), true
+		return k.cluster.dial(ctx, t, o, network, addr)
 	}
 	n, l, err := k.engine.Open(ctx, t)
-	opened.Store(true)
-	return n, l, err
+	if err != nil {
+		opened.Store(neverOpened)
+		return nil, nil, err
+	}
+	opened.Store(l)
+	return n, l, nil
 }
+
+// neverOpened stands for a connection whose opening failed: it needs no cancel request.
+var neverOpened = func() *Link {
+	l := &Link{}
+	l.lost.Store(&LostError{Aborted: true, Err: errBroken})
+	return l
+}()
 
 // openMonitor opens one of our own connections.
 func (k *Connector) openMonitor(ctx context.Context, h Host) (Native, *Link, error) {
-	return k.login(ctx, Target{Host: h, Monitor: true})
+	return k.login(ctx, Target{Host: h, Monitor: topologyPrefix})
+}
+
+// OpenBeside opens a connection of awsdb's own to the very host that l leads to or
+// tries to reach, without asking again where its name leads: names move, and a name
+// server that is out of order says nothing about the host. prefix is one of
+// [MonitorPrefixes]. An *Error with the phase "credentials" means that the host was
+// not asked.
+func (k *Connector) OpenBeside(ctx context.Context, l *Link, prefix string) (Native, *Link, error) {
+	network, addr := l.network, l.addr
+	if peer := l.peer(); peer != nil && k.plainDial { // an application's dialer may know hosts by name only
+		addr = peer.String()
+	}
+	return k.login(ctx, Target{
+		Host: Host{ID: l.Host(), Addr: l.target}, Monitor: prefix, Located: true,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return k.dial(ctx, network, addr) },
+	})
 }
 
 // Close implements io.Closer: sql.DB.Close calls it. Calls that wait for a

@@ -119,9 +119,13 @@ type Target struct {
 	// topology change takes the role away from the host, the connection is
 	// condemned.
 	Want Role
-	// Monitor marks awsdb's own connections: no user hooks run on them, and the
-	// parameters prefixed topology-monitoring- apply.
-	Monitor bool
+	// Monitor is set on awsdb's own connections: no user hooks run on them, and the
+	// driver's parameters that were given with this prefix apply, one of
+	// [MonitorPrefixes].
+	Monitor string
+	// Located tells that Dial knows where the host is, whatever it is asked for: names
+	// need not be looked up.
+	Located bool
 	// User and Password replace those of the DSN when User is not empty.
 	User     string
 	Password Secret

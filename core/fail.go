@@ -87,6 +87,9 @@ func cause(lost *LostError, err error) error {
 func (c *Conn) canceled(ctx context.Context, call Call, sent, closed bool, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		c.Cluster().Look(c.link.Host())
+		for _, d := range c.chain.deadlines {
+			d.DeadlinePassed(c.link)
+		}
 	}
 	if !errors.Is(err, ctx.Err()) {
 		if !closed && c.link.Lost() == nil {

@@ -23,8 +23,10 @@ type Link struct {
 	owner   *Connector // nil for monitoring connections
 	side    bool       // a driver's cancel request
 
-	host atomic.Pointer[string] // instance ID, or the address until it is known
-	want atomic.Uint32          // Role the connection was opened for
+	host          atomic.Pointer[string] // instance ID, or the address until it is known
+	target        string                 // address that the connection was opened for
+	network, addr string                 // what was dialled for it
+	want          atomic.Uint32          // Role the connection was opened for
 
 	conn net.Conn // set once, by attach, before anybody reads or writes
 	raw  syscall.Conn
@@ -230,6 +232,16 @@ func (l *Link) Close() error {
 		return nil // it was cut long ago; closing it again is no error
 	}
 	return err
+}
+
+// peer is the address of the socket's other end; nil while there is none.
+func (l *Link) peer() net.Addr {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if tcp, ok := l.conn.(*net.TCPConn); ok {
+		return tcp.RemoteAddr()
+	}
+	return nil
 }
 
 // LocalAddr implements net.Conn.

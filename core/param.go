@@ -92,7 +92,7 @@ func (s Settings) Duration(name string) time.Duration {
 }
 
 // Prefixed returns the driver's own parameters that were given with a prefix,
-// without it: "topology-monitoring-" for the topology monitor's connections.
+// without it, see [MonitorPrefixes].
 func (s Settings) Prefixed(prefix string) map[string]string { return s.prefix[prefix] }
 
 // fold brings a key or an enum value to the form in which they are compared.

@@ -104,7 +104,7 @@ func TestParamSpellingsAndUnits(t *testing.T) {
 
 func TestSettingsWithoutValues(t *testing.T) {
 	var s Settings
-	if s.Given("plugins") || s.String("plugins") != "" || s.Bool("x") || s.Int("x") != 0 || s.Duration("x") != 0 || s.Prefixed(monitorPrefix) != nil {
+	if s.Given("plugins") || s.String("plugins") != "" || s.Bool("x") || s.Int("x") != 0 || s.Duration("x") != 0 || s.Prefixed(topologyPrefix) != nil {
 		t.Error("the zero Settings are not empty")
 	}
 }

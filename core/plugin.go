@@ -7,7 +7,7 @@ import (
 
 // Plugin is a value that adds behaviour to a Connector. What it can do is found
 // by type assertion, once, when the chain is built: it implements any of
-// ConnectWrapper, Authenticator, Gate, Recoverer, Observer and Runner. A new
+// ConnectWrapper, Authenticator, Gate, Recoverer, Observer, DeadlineWatcher and Runner. A new
 // ability is a new interface, never a new method of an old one. A plugin that
 // does not watch calls is not visited by calls.
 type Plugin interface {
@@ -59,6 +59,12 @@ type Runner interface {
 	Run(ctx context.Context, k *Connector)
 }
 
+// DeadlineWatcher is told of calls that ended because their deadline passed. That is
+// no sign of the host's health, but a reason to look. It must not block.
+type DeadlineWatcher interface {
+	DeadlinePassed(l *Link)
+}
+
 // Call describes a call to plugins. It is passed by value.
 type Call struct {
 	Op    Op
@@ -72,6 +78,7 @@ type chain struct {
 	gates          []Gate
 	recoverers     []Recoverer
 	observers      []Observer
+	deadlines      []DeadlineWatcher
 	runners        []Runner
 	unwatched      bool // no gate and no observer: calls pass without a look at either
 }
@@ -91,6 +98,9 @@ func (k *Connector) compile(plugins []Plugin) *chain {
 		}
 		if o, ok := p.(Observer); ok {
 			ch.observers = append(ch.observers, o)
+		}
+		if d, ok := p.(DeadlineWatcher); ok {
+			ch.deadlines = append(ch.deadlines, d)
 		}
 		if r, ok := p.(Runner); ok {
 			ch.runners = append(ch.runners, r)

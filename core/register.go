@@ -21,6 +21,9 @@ type Info struct {
 	// Params are the plugin's settings. A Param with the same name may be
 	// declared by several plugins if they declare it alike.
 	Params []Param
+	// MonitorPrefix marks parameters of the driver that apply to the plugin's own
+	// connections; "" if it has none. See Target.Monitor.
+	MonitorPrefix string
 	// Conflicts lists codes that cannot run beside this one.
 	Conflicts []string
 	// Default tells whether the plugin runs when the parameter plugins is
@@ -41,8 +44,8 @@ const (
 	StageSwitchover Stage = 10 // which cluster: blue/green
 	StageRoute      Stage = 20 // which hosts may be used: custom endpoints, Limitless
 	StageSplit      Stage = 30 // read/write splitting
+	StageMonitor    Stage = 35 // dead hosts: around what finds the host, to know which it is
 	StageFailover   Stage = 40 // the right host
-	StageMonitor    Stage = 50 // dead hosts
 	StageLogin      Stage = 60 // credentials
 	StageFault      Stage = 70 // faults on demand
 )
@@ -120,6 +123,16 @@ func (r *registry) all() []Info {
 	return infos
 }
 
+func (r *registry) prefixes() []string {
+	prefixes := []string{topologyPrefix}
+	for _, i := range r.all() {
+		if i.MonitorPrefix != "" && !slices.Contains(prefixes, i.MonitorPrefix) {
+			prefixes = append(prefixes, i.MonitorPrefix)
+		}
+	}
+	return prefixes
+}
+
 func (r *registry) lookup(code string) (Info, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,7 +152,7 @@ type knownPlugin struct {
 var knownPlugins = []knownPlugin{
 	{"failover", []string{"failover", "failover_v2", "failover2", "gdb_failover", "aurora_connection_tracker", "stale_dns", "initial_connection"},
 		[]string{"failover", "enablefailover", "enableclusterawarefailover", "enableconnectfailover", "openconnectionretry", "initialconnection", "readerinitialconnection", "activehomefailover", "inactivehomefailover"}},
-	{"hostmonitor", []string{"host_monitoring_v2", "host_monitoring", "efm", "efm2"}, []string{"failuredetection", "monitordisposal"}},
+	{"hostmonitor", []string{"host_monitoring_v2", "host_monitoring", "efm", "efm2"}, []string{"failuredetection", "monitordisposal", "monitoring"}},
 	{"readwrite", []string{"read_write_splitting", "srw", "gdb_rw", "auto_read_write_splitting"}, []string{"readerhostselector", "srw", "gdbrw", "gdbenable"}},
 	{"fastestresponse", []string{"fastest_response_strategy"}, []string{"responsemeasurement"}},
 	{"iamauth", []string{"iam"}, []string{"iamhost", "iamdefaultport", "iamregion", "iamexpiration"}},

@@ -60,7 +60,7 @@ func TestChainOrderIsStageThenCode(t *testing.T) {
 	for i := range infos {
 		infos[i].Default = always
 	}
-	want := []string{"switch", "z_route", "split", "m_failover", "a_monitor", "b_monitor", "a_login", "fault"}
+	want := []string{"switch", "z_route", "split", "a_monitor", "b_monitor", "m_failover", "a_login", "fault"}
 	for rotation := range infos {
 		rotated := append(slices.Clone(infos[rotation:]), infos[:rotation]...)
 		r := registryOf(rotated...)

@@ -20,10 +20,10 @@ import (
 
 // engine opens go-sql-driver's connections for one handle.
 type engine struct {
-	base      *mysql.Config // of the application's connections; never modified
-	monitor   *mysql.Config // of our own
-	addr      string        // of the DSN, with a port
-	host      string        // of the DSN, without one
+	base      *mysql.Config            // of the application's connections; never modified
+	monitors  map[string]*mysql.Config // of our own, by core.Target.Monitor
+	addr      string                   // of the DSN, with a port
+	host      string                   // of the DSN, without one
 	port      uint16
 	dial      core.DialFunc // the application's; nil: net.Dialer
 	resolver  Resolver
@@ -36,10 +36,7 @@ type engine struct {
 }
 
 // route is what of a target a configuration depends on.
-type route struct {
-	addr    string
-	monitor bool
-}
+type route struct{ addr, monitor string }
 
 func newEngine(cfg *mysql.Config, settings core.Settings, o options) (*engine, error) {
 	e := &engine{base: cfg, dial: o.dial, resolver: o.resolver, onConnect: o.onConnect, log: o.log}
@@ -69,9 +66,13 @@ func newEngine(cfg *mysql.Config, settings core.Settings, o options) (*engine, e
 	if cfg.Logger == nil || cfg.Logger == standardLogger {
 		cfg.Logger = quietLogger{o.log}
 	}
-	var err error
-	e.monitor, err = monitorConfig(cfg, settings.Prefixed("topology-monitoring-"))
-	return e, wrapConfig(append(problems, err))
+	e.monitors = map[string]*mysql.Config{}
+	for _, prefix := range core.MonitorPrefixes() {
+		m, err := monitorConfig(cfg, prefix, settings.Prefixed(prefix))
+		e.monitors[prefix] = m
+		problems = append(problems, err)
+	}
+	return e, wrapConfig(problems)
 }
 
 // standardLogger is what configurations get unless the application has called
@@ -86,8 +87,9 @@ type quietLogger struct{ log *slog.Logger }
 func (l quietLogger) Print(v ...any) { l.log.Debug("go-sql-driver", "message", fmt.Sprint(v...)) }
 
 // monitorConfig is the configuration of our own connections: none of the
-// application's session settings.
-func monitorConfig(cfg *mysql.Config, overrides map[string]string) (*mysql.Config, error) {
+// application's session settings. overrides are the parameters that were given with
+// the prefix.
+func monitorConfig(cfg *mysql.Config, prefix string, overrides map[string]string) (*mysql.Config, error) {
 	m := cfg.Clone()
 	m.Params = map[string]string{}
 	m.ParseTime = false
@@ -100,7 +102,7 @@ func monitorConfig(cfg *mysql.Config, overrides map[string]string) (*mysql.Confi
 	if m.MaxAllowedPacket == 0 {
 		m.MaxAllowedPacket = mysql.NewConfig().MaxAllowedPacket // 0 costs a question per connection
 	}
-	attributes := []string{"program_name:awsdb-topology"}
+	attributes := []string{"program_name:awsdb-" + strings.TrimSuffix(strings.TrimSuffix(prefix, "-"), "-monitoring")}
 	if m.ConnectionAttributes != "" {
 		attributes = append(attributes, m.ConnectionAttributes)
 	}
@@ -119,10 +121,10 @@ func monitorConfig(cfg *mysql.Config, overrides map[string]string) (*mysql.Confi
 			m.DBName = value
 		case "connect_timeout", "connection_timeout":
 			if err := seconds(&m.Timeout, value); err != nil {
-				return nil, fmt.Errorf("topology-monitoring-%s=%q: %w", key, value, err)
+				return nil, fmt.Errorf("%s%s=%q: %w", prefix, key, value, err)
 			}
 		case "host", "port", "tls", "unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_cert", "ssl_verify_identity", "ssl_disabled":
-			return nil, fmt.Errorf("topology-monitoring-%s cannot be set: monitoring connections go to the same hosts in the same way", key)
+			return nil, fmt.Errorf("%s%s cannot be set: monitoring connections go to the same hosts in the same way", prefix, key)
 		default:
 			m.Params[key] = value
 		}
@@ -136,7 +138,7 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", core.ErrConfig, err)
 	}
-	s := &slot{dial: t.Dial}
+	s := &slot{dial: t.Dial, located: t.Located}
 	opened, err := connector.Connect(context.WithValue(ctx, slotKey{}, s))
 	link := s.link
 	if err != nil {
@@ -146,7 +148,7 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 	if !ok {
 		return nil, nil, errors.Join(fmt.Errorf("go-sql-driver's connection of type %T lacks an interface it used to have", opened), opened.Close())
 	}
-	if !t.Monitor && e.onConnect != nil {
+	if t.Monitor == "" && e.onConnect != nil {
 		if err := e.onConnect(ctx, native); err != nil {
 			_ = native.Close() // the hook's error is what matters
 			return nil, nil, fmt.Errorf("on-connect hook: %w", reveal(link, err))
@@ -178,8 +180,9 @@ func (e *engine) connector(t core.Target) (driver.Connector, error) {
 // slot is one connect attempt: how to dial, and what came of it. It travels in the
 // context, since configurations are shared.
 type slot struct {
-	dial core.DialFunc
-	link *core.Link
+	dial    core.DialFunc
+	located bool // no names to look up
+	link    *core.Link
 }
 
 type slotKey struct{}
@@ -190,7 +193,11 @@ func (e *engine) dialTarget(ctx context.Context, network, addr string) (net.Conn
 	if !ok {
 		return nil, errors.New("mysqldriver: connect through the engine") // cannot happen
 	}
-	opened, err := e.lookUpAndDial(ctx, s.dial, network, addr)
+	dial := e.lookUpAndDial
+	if s.located || e.resolver == nil {
+		dial = dialNamed
+	}
+	opened, err := dial(ctx, s.dial, network, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -230,11 +237,15 @@ func reveal(link *core.Link, err error) error {
 	return err
 }
 
-// lookUpAndDial dials the addresses of a name in turn, if the application has a
-// resolver of its own.
+func dialNamed(ctx context.Context, dial core.DialFunc, network, addr string) (net.Conn, error) {
+	return dial(ctx, network, addr)
+}
+
+// lookUpAndDial dials the addresses of a name in turn, as the application's resolver
+// finds them.
 func (e *engine) lookUpAndDial(ctx context.Context, dial core.DialFunc, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
-	if e.resolver == nil || network == "unix" || err != nil || net.ParseIP(host) != nil {
+	if network == "unix" || err != nil || net.ParseIP(host) != nil {
 		return dial(ctx, network, addr)
 	}
 	addrs, err := e.resolver.LookupHost(ctx, host)
@@ -255,8 +266,8 @@ func (e *engine) lookUpAndDial(ctx context.Context, dial core.DialFunc, network,
 // the server name that belongs to the host dialled.
 func (e *engine) forTarget(t core.Target) *mysql.Config {
 	base := e.base
-	if t.Monitor {
-		base = e.monitor
+	if t.Monitor != "" {
+		base = e.monitors[t.Monitor]
 	}
 	cfg := base.Clone()
 	if t.User != "" {

@@ -22,6 +22,9 @@ const (
 	instanceHost = "db-1.xyz.us-east-1.rds.amazonaws.com"
 )
 
+// topology is core.Target.Monitor of the topology monitor.
+const topology = "topology-monitoring-"
+
 // normalized is what go-sql-driver dials and logs in with.
 func normalized(t *testing.T, cfg *mysql.Config) *mysql.Config {
 	t.Helper()
@@ -45,7 +48,7 @@ func normalized(t *testing.T, cfg *mysql.Config) *mysql.Config {
 // host dialled.
 func TestServerNamePerHost(t *testing.T) {
 	for _, mode := range []string{"", "?tls=false", "?tls=true", "?tls=skip-verify", "?tls=preferred"} {
-		for _, monitor := range []bool{false, true} {
+		for _, monitor := range []string{"", topology} {
 			e := engineFor(t, "app:s@tcp("+strings.ToUpper(clusterHost)+":6033)/x"+mode)
 			got := normalized(t, e.forTarget(core.Target{Host: core.Host{ID: "db-1", Addr: instanceHost + ":6034"}, Monitor: monitor}))
 			want, err := mysql.ParseDSN("app:s@tcp(" + instanceHost + ":6034)/x" + mode)
@@ -54,10 +57,10 @@ func TestServerNamePerHost(t *testing.T) {
 			}
 			// All that concerns TLS is as the driver makes it for that host.
 			if got.Addr != want.Addr || got.TLSConfig != want.TLSConfig || got.AllowFallbackToPlaintext != want.AllowFallbackToPlaintext {
-				t.Errorf("%s, monitor %t: %s, %s", mode, monitor, got.Addr, got.TLSConfig)
+				t.Errorf("%s, monitor %q: %s, %s", mode, monitor, got.Addr, got.TLSConfig)
 			}
 			if diff := cmp.Diff(want.TLS, got.TLS, sameConfig); diff != "" {
-				t.Errorf("%s, monitor %t (-driver +ours):\n%s", mode, monitor, diff)
+				t.Errorf("%s, monitor %q (-driver +ours):\n%s", mode, monitor, diff)
 			}
 			if e.base.Addr != strings.ToUpper(clusterHost)+":6033" || (mode == "?tls=true" && e.base.TLS.ServerName != strings.ToUpper(clusterHost)) {
 				t.Errorf("%s: the original configuration was changed", mode)
@@ -135,7 +138,7 @@ func TestForTarget(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			e := engineFor(t, test.dsn)
-			for _, monitor := range []bool{false, true} {
+			for _, monitor := range []string{"", topology} {
 				got := e.forTarget(core.Target{Host: core.Host{Addr: test.target}, Monitor: monitor})
 				if got.Net != test.network || got.Addr != test.addr {
 					t.Errorf("%s %s, want %s %s", got.Net, got.Addr, test.network, test.addr)
@@ -155,14 +158,14 @@ func TestCredentialsOfATarget(t *testing.T) {
 		"the DSN's":                          {core.Target{Host: host}, "app", "secret"},
 		"an authenticator's":                 {core.Target{Host: host, User: "iam", Password: "token:/?#@%"}, "iam", "token:/?#@%"},
 		"a password alone":                   {core.Target{Host: host, Password: "token"}, "app", "secret"},
-		"the monitor's":                      {core.Target{Host: host, Monitor: true}, "watcher", "w"},
-		"an authenticator's for the monitor": {core.Target{Host: host, Monitor: true, User: "iam", Password: "token"}, "iam", "token"},
+		"the monitor's":                      {core.Target{Host: host, Monitor: topology}, "watcher", "w"},
+		"an authenticator's for the monitor": {core.Target{Host: host, Monitor: topology, User: "iam", Password: "token"}, "iam", "token"},
 	} {
 		if got := e.forTarget(test.target); got.User != test.user || got.Passwd != test.password {
 			t.Errorf("%s: %s, %s", name, got.User, got.Passwd)
 		}
 	}
-	if e.base.User != "app" || e.base.Passwd != "secret" || e.monitor.User != "watcher" {
+	if e.base.User != "app" || e.base.Passwd != "secret" || e.monitors[topology].User != "watcher" {
 		t.Error("the engine's configurations were changed")
 	}
 }
@@ -173,7 +176,7 @@ func TestSharedConnectors(t *testing.T) {
 	e := engineFor(t, "app:secret@tcp(db.example)/x")
 	target := core.Target{Host: core.Host{Addr: "db-1.example:3306"}}
 	other, monitor, token := target, target, target
-	other.Host.Addr, monitor.Monitor, token.User, token.Password = "db-2.example:3306", true, "iam", "token"
+	other.Host.Addr, monitor.Monitor, token.User, token.Password = "db-2.example:3306", topology, "iam", "token"
 	connector := func(target core.Target) driver.Connector {
 		t.Helper()
 		k, err := e.connector(target)
@@ -209,7 +212,7 @@ func TestMonitorConfig(t *testing.T) {
 	want.ConnectionAttributes = "program_name:awsdb-topology,program_name:shop"
 	want.TLSConfig, want.TLS = "true", &tls.Config{ServerName: clusterHost}
 	want.AllowCleartextPasswords, want.CheckConnLiveness, want.Collation = true, false, "utf8mb4_bin"
-	if diff := cmp.Diff(want, e.forTarget(core.Target{Host: core.Host{Addr: clusterHost}, Monitor: true}), sameConfig); diff != "" {
+	if diff := cmp.Diff(want, e.forTarget(core.Target{Host: core.Host{Addr: clusterHost}, Monitor: topology}), sameConfig); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if b := e.base; !b.ParseTime || b.Params["sql_mode"] != "'ANSI_QUOTES'" || b.ReadTimeout != time.Second || b.ConnectionAttributes != "program_name:shop" || b.MaxAllowedPacket != 0 {
@@ -220,7 +223,7 @@ func TestMonitorConfig(t *testing.T) {
 func TestMonitorOverrides(t *testing.T) {
 	e := engineFor(t, "app:secret@tcp("+clusterHost+")/orders?topology-monitoring-user=watcher&topology-monitoring-password=w"+
 		"&topology-monitoring-database=mysql&topology-monitoring-connect_timeout=2.5&topology-monitoring-max_execution_time=3000")
-	m := e.monitor
+	m := e.monitors[topology]
 	if m.User != "watcher" || m.Passwd != "w" || m.DBName != "mysql" || m.Timeout != 2500*time.Millisecond {
 		t.Errorf("user %s, database %s, timeout %s", m.User, m.DBName, m.Timeout)
 	}

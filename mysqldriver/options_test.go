@@ -250,7 +250,7 @@ func TestOnConnectIsNotForMonitors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, monitor := range []bool{true, false} {
+	for _, monitor := range []string{topology, ""} {
 		n, _, err := e.Open(t.Context(), core.Target{Host: core.Host{Addr: "db.example:3306"}, Monitor: monitor, Dial: s.dial})
 		if err != nil {
 			t.Fatal(err)
@@ -258,8 +258,8 @@ func TestOnConnectIsNotForMonitors(t *testing.T) {
 		if err := n.Close(); err != nil {
 			t.Error(err)
 		}
-		if (ran == 0) != monitor {
-			t.Errorf("monitor %t: ran %d times", monitor, ran)
+		if (ran == 0) != (monitor != "") {
+			t.Errorf("monitor %q: ran %d times", monitor, ran)
 		}
 	}
 	if diff := cmp.Diff([]string{"watcher", "app"}, s.logins()); diff != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -23,8 +24,8 @@ import (
 
 // engine opens pgx connections for one handle.
 type engine struct {
-	base      *pgx.ConnConfig // of the application's connections; never modified
-	monitor   *pgx.ConnConfig // of our own
+	base      *pgx.ConnConfig            // of the application's connections; never modified
+	monitors  map[string]*pgx.ConnConfig // of our own, by core.Target.Monitor
 	onConnect func(context.Context, *pgx.Conn) error
 	pinned    core.Dialect // wrapper_dialect
 	log       *slog.Logger
@@ -33,13 +34,10 @@ type engine struct {
 	hosts map[hostKey]*pgx.ConnConfig // one per instance of the cluster; read-only once there
 }
 
-type hostKey struct {
-	addr    string
-	monitor bool
-}
+type hostKey struct{ addr, monitor string }
 
 func newEngine(cfg *pgx.ConnConfig, settings core.Settings, o options) (*engine, error) {
-	e := &engine{base: cfg, onConnect: o.onConnect, log: o.log, hosts: map[hostKey]*pgx.ConnConfig{}}
+	e := &engine{base: cfg, onConnect: o.onConnect, log: o.log, monitors: map[string]*pgx.ConnConfig{}, hosts: map[hostKey]*pgx.ConnConfig{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -48,14 +46,19 @@ func newEngine(cfg *pgx.ConnConfig, settings core.Settings, o options) (*engine,
 			return nil, fmt.Errorf("%w: wrapper_dialect=%q: want one of %s", core.ErrConfig, code, strings.Join(dialectCodes(), ", "))
 		}
 	}
-	var err error
-	e.monitor, err = monitorConfig(cfg, settings.Prefixed("topology-monitoring-"))
-	return e, err
+	var errs []error
+	for _, prefix := range core.MonitorPrefixes() {
+		m, err := monitorConfig(cfg, prefix, settings.Prefixed(prefix))
+		e.monitors[prefix] = m
+		errs = append(errs, err)
+	}
+	return e, errors.Join(errs...)
 }
 
 // monitorConfig is the configuration of our own connections: no hooks of the
-// application, none of its session settings, no choice of hosts by role.
-func monitorConfig(cfg *pgx.ConnConfig, overrides map[string]string) (*pgx.ConnConfig, error) {
+// application, none of its session settings, no choice of hosts by role. overrides are
+// the parameters that were given with the prefix.
+func monitorConfig(cfg *pgx.ConnConfig, prefix string, overrides map[string]string) (*pgx.ConnConfig, error) {
 	m := cfg.Copy()
 	m.Tracer = nil
 	m.ValidateConnect = nil
@@ -68,7 +71,7 @@ func monitorConfig(cfg *pgx.ConnConfig, overrides map[string]string) (*pgx.ConnC
 		name = "awsdb"
 	}
 	// The topology's times are read in ISO format, whatever the server's default.
-	m.RuntimeParams = map[string]string{"application_name": name + "-topology", "datestyle": "ISO"}
+	m.RuntimeParams = map[string]string{"application_name": name + "-" + strings.TrimSuffix(strings.TrimSuffix(prefix, "-"), "-monitoring"), "datestyle": "ISO"}
 	for _, key := range slices.Sorted(maps.Keys(overrides)) {
 		value := overrides[key]
 		switch key {
@@ -81,13 +84,13 @@ func monitorConfig(cfg *pgx.ConnConfig, overrides map[string]string) (*pgx.ConnC
 		case "connect_timeout":
 			seconds, err := strconv.ParseFloat(value, 64)
 			if err != nil || !(seconds >= 0 && seconds < 1e6) {
-				return nil, fmt.Errorf("%w: topology-monitoring-connect_timeout=%q: want a number of seconds", core.ErrConfig, value)
+				return nil, fmt.Errorf("%w: %sconnect_timeout=%q: want a number of seconds", core.ErrConfig, prefix, value)
 			}
 			m.ConnectTimeout = time.Duration(seconds * float64(time.Second))
 		case "host", "port", "target_session_attrs", "service", "servicefile", "passfile", "sslmode", "sslkey", "sslcert",
 			"sslcertmode", "sslrootcert", "sslnegotiation", "sslpassword", "sslsni", "krbspn", "krbsrvname",
 			"min_protocol_version", "max_protocol_version", "channel_binding", "require_auth":
-			return nil, fmt.Errorf("%w: topology-monitoring-%s cannot be set: monitoring connections go to the same hosts in the same way", core.ErrConfig, key)
+			return nil, fmt.Errorf("%w: %s%s cannot be set: monitoring connections go to the same hosts in the same way", core.ErrConfig, prefix, key)
 		default:
 			m.RuntimeParams[key] = value
 		}
@@ -100,6 +103,9 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 	cfg := *e.forTarget(t)
 	if t.User != "" {
 		cfg.User, cfg.Password = t.User, string(t.Password)
+	}
+	if t.Located {
+		cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	}
 	var last *core.Link
 	opened := false
@@ -120,7 +126,7 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 	if link == nil {
 		link = last
 	}
-	if !t.Monitor && e.onConnect != nil {
+	if t.Monitor == "" && e.onConnect != nil {
 		if err := e.onConnect(ctx, c.Conn()); err != nil {
 			_ = c.Close() // the hook's error is what matters
 			return nil, nil, fmt.Errorf("on-connect hook: %w", err)
@@ -150,14 +156,14 @@ func linkUnder(c net.Conn) *core.Link {
 // forTarget returns the configuration for one host.
 func (e *engine) forTarget(t core.Target) *pgx.ConnConfig {
 	base := e.base
-	if t.Monitor {
-		base = e.monitor
+	if t.Monitor != "" {
+		base = e.monitors[t.Monitor]
 	}
 	host, port, err := core.SplitHostPort(t.Host.Addr)
 	if err != nil {
 		return base // the DSN's own address; pgx will say what is wrong with it
 	}
-	if !t.Monitor && strings.EqualFold(host, base.Host) && (port == 0 || port == base.Port) {
+	if t.Monitor == "" && strings.EqualFold(host, base.Host) && (port == 0 || port == base.Port) {
 		return base
 	}
 	key := hostKey{t.Host.Addr, t.Monitor}

@@ -16,6 +16,9 @@ import (
 	"github.com/awsdb/awsdb/core"
 )
 
+// topology is core.Target.Monitor of the topology monitor.
+const topology = "topology-monitoring-"
+
 func engineFor(t *testing.T, dsn string) *engine {
 	t.Helper()
 	cfg, settings, err := parseAll(dsn)
@@ -38,7 +41,7 @@ const (
 // of the host dialled.
 func TestServerNamePerHost(t *testing.T) {
 	for _, mode := range []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"} {
-		for _, monitor := range []bool{false, true} {
+		for _, monitor := range []string{"", topology} {
 			e := engineFor(t, "postgres://app:s@"+clusterHost+":5433/x?sslmode="+mode)
 			got := e.forTarget(core.Target{Host: core.Host{ID: "db-1", Addr: instanceHost + ":5434"}, Monitor: monitor})
 			want, err := pgx.ParseConfig("postgres://app:s@" + instanceHost + ":5434/x?sslmode=" + mode)
@@ -50,10 +53,10 @@ func TestServerNamePerHost(t *testing.T) {
 				t.Errorf("%s: %s:%d", mode, got.Host, got.Port)
 			}
 			if diff := cmp.Diff(want.TLSConfig, got.TLSConfig, sameConfig); diff != "" {
-				t.Errorf("%s, monitor %t (-pgx +ours):\n%s", mode, monitor, diff)
+				t.Errorf("%s, monitor %q (-pgx +ours):\n%s", mode, monitor, diff)
 			}
 			if diff := cmp.Diff(want.Fallbacks, got.Fallbacks, sameConfig); diff != "" {
-				t.Errorf("%s, monitor %t, fallbacks (-pgx +ours):\n%s", mode, monitor, diff)
+				t.Errorf("%s, monitor %q, fallbacks (-pgx +ours):\n%s", mode, monitor, diff)
 			}
 			if e.base.Host != clusterHost || (e.base.TLSConfig != nil && e.base.TLSConfig.ServerName != clusterHost) {
 				t.Errorf("%s: the original configuration was changed", mode)
@@ -93,7 +96,7 @@ func TestForTarget(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			e := engineFor(t, test.dsn)
-			for _, monitor := range []bool{false, true} {
+			for _, monitor := range []string{"", topology} {
 				target := core.Target{Host: core.Host{Addr: test.addr}, Monitor: monitor}
 				got := e.forTarget(target)
 				if got.Host != test.host || got.Port != test.port {
@@ -137,7 +140,7 @@ func TestMonitorConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := e.forTarget(core.Target{Host: core.Host{Addr: instanceHost + ":5432"}, Monitor: true})
+	m := e.forTarget(core.Target{Host: core.Host{Addr: instanceHost + ":5432"}, Monitor: topology})
 	if m.AfterConnect != nil || m.ValidateConnect != nil || m.OnNotice != nil || m.OnNotification != nil || m.Tracer != nil {
 		t.Error("a hook of the application is left")
 	}
@@ -163,7 +166,7 @@ func (tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
 func TestMonitorOverrides(t *testing.T) {
 	e := engineFor(t, "postgres://app:secret@"+clusterHost+"/orders?topology-monitoring-user=watcher&topology-monitoring-password=w"+
 		"&topology-monitoring-database=postgres&topology-monitoring-connect_timeout=2.5&topology-monitoring-statement_timeout=3s&topology-monitoring-application_name=mine")
-	m := e.monitor
+	m := e.monitors[topology]
 	if m.User != "watcher" || m.Password != "w" || m.Database != "postgres" || m.ConnectTimeout != 2500*time.Millisecond {
 		t.Errorf("user %s, database %s, timeout %s", m.User, m.Database, m.ConnectTimeout)
 	}

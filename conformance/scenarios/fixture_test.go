@@ -14,6 +14,7 @@ import (
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	_ "github.com/awsdb/awsdb/failover"
+	_ "github.com/awsdb/awsdb/hostmonitor"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -143,7 +144,7 @@ func openWith(t *testing.T, c *cluster, o frontend.Options) *pool {
 
 func tryOpen(c *cluster, o frontend.Options) (*pool, error) {
 	j := &journal{}
-	o.Lab, o.Logger, o.Params = c.Cluster, slog.New(j), map[string]string{"topology-monitoring-user": watch}
+	o.Lab, o.Logger, o.Params = c.Cluster, slog.New(j), map[string]string{"topology-monitoring-user": watch, "monitoring-user": watch}
 	h, err := c.front.Open(o)
 	if err != nil {
 		return nil, err

@@ -95,12 +95,12 @@ func TestPluginsAlone(t *testing.T) {
 	}
 }
 
-// plugins=none and enable_failover=false: no monitor, no question of ours.
+// plugins=none, and each plugin turned off by a parameter: no monitor, no question of ours.
 func TestPluginsOff(t *testing.T) {
 	for _, off := range []string{"plugins=none", "plugins=", "wrapper_plugins=none", "enable_failover=false", "enableClusterAwareFailover=false"} {
 		t.Run(off, func(t *testing.T) {
 			virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
-				p := writable(t, c, off)
+				p := writable(t, c, off, "failure_detection_enabled=false")
 				time.Sleep(time.Minute)
 				if got := connections(c); got != 1 {
 					t.Errorf("%d connections, want the application's", got)

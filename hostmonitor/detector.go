@@ -1,0 +1,182 @@
+package hostmonitor
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// detector finds the connections of one cluster that have been waiting for too long.
+// The handles of the cluster share it; one of them at a time runs its loop.
+type detector struct {
+	cluster *core.Cluster
+	leader  chan struct{} // capacity 1: held by the handle that runs the loop
+	changed chan struct{} // capacity 1: handles has changed
+
+	mu      sync.Mutex // guards what follows; never held over I/O
+	handles map[*core.Connector]Options
+	probers map[string]*prober // by host
+}
+
+type detectorKey struct{}
+
+func detectorOf(c *core.Cluster) *detector {
+	return c.Shared(detectorKey{}, func() any {
+		return &detector{
+			cluster: c,
+			leader:  make(chan struct{}, 1),
+			changed: make(chan struct{}, 1),
+			handles: map[*core.Connector]Options{},
+			probers: map[string]*prober{},
+		}
+	}).(*detector)
+}
+
+func (d *detector) add(k *core.Connector, o Options) {
+	d.mu.Lock()
+	d.handles[k] = o
+	d.mu.Unlock()
+	signal(d.changed)
+}
+
+func (d *detector) remove(k *core.Connector) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.handles, k)
+}
+
+func (d *detector) options() map[*core.Connector]Options {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.handles)
+}
+
+// signal leaves a word in a channel of capacity 1.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// lead waits until no other handle runs the loop, and runs it.
+func (d *detector) lead(ctx context.Context) {
+	select {
+	case d.leader <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-d.leader }()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-d.changed:
+		case <-ctx.Done():
+			return
+		}
+		timer.Reset(d.look())
+	}
+}
+
+const (
+	// minSleep keeps many calls that reach their time one after the other from making
+	// the loop spin. Detection is late by so much at most.
+	minSleep = 10 * time.Millisecond
+	// maxSleep is how long the loop sleeps when there are no handles.
+	maxSleep = time.Hour
+)
+
+// look sees to it that the hosts of all calls that have waited for long are asked. It
+// returns when the next call could have.
+func (d *detector) look() time.Duration {
+	handles := d.options()
+	next := maxSleep
+	for _, o := range handles {
+		next = min(next, o.DetectionTime) // a call may begin right now
+	}
+	for l := range d.cluster.Links() {
+		o, ok := handles[l.Connector()]
+		if !ok {
+			continue
+		}
+		switch blocked := l.Blocked(); {
+		case blocked >= o.DetectionTime:
+			d.ask(l, o, false)
+		case blocked > 0:
+			next = min(next, o.DetectionTime-blocked)
+		}
+	}
+	return max(next, minSleep)
+}
+
+// doubt makes the host of a call whose deadline has passed be asked.
+func (d *detector) doubt(l *core.Link) {
+	d.mu.Lock()
+	o, ok := d.handles[l.Connector()]
+	d.mu.Unlock()
+	if ok {
+		d.ask(l, o, true)
+	}
+}
+
+// ask starts the prober of the host that l leads to, or wakes it.
+func (d *detector) ask(l *core.Link, o Options, doubt bool) {
+	host := l.Host()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.probers[host]
+	if p == nil {
+		p = &prober{detector: d, host: host, wake: make(chan struct{}, 1)}
+		if !d.cluster.Go(p.run) {
+			return
+		}
+		d.probers[host] = p
+	}
+	if doubt {
+		p.doubt.Store(&waiting{l, o})
+	}
+	signal(p.wake)
+}
+
+// retire takes a prober that has nothing to do off the list, unless it has just been
+// woken.
+func (d *detector) retire(p *prober) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(p.wake) > 0 {
+		return false
+	}
+	delete(d.probers, p.host)
+	return true
+}
+
+// waiting is a call that waits for a host, and the settings of its handle.
+type waiting struct {
+	link    *core.Link
+	options Options
+}
+
+// longest returns, of the calls that have waited for host for too long, the one whose
+// handle wants to know soonest; nil if there are none.
+func (d *detector) longest(host string) *waiting {
+	handles := d.options()
+	var w *waiting
+	for l := range d.cluster.Links() {
+		o, ok := handles[l.Connector()]
+		if !ok || l.Host() != host || l.Blocked() < o.DetectionTime {
+			continue
+		}
+		if w == nil || o.patience() < w.options.patience() {
+			w = &waiting{l, o}
+		}
+	}
+	return w
+}
+
+// patience is how long a host that is asked may stay silent.
+func (o Options) patience() time.Duration { return o.Interval * time.Duration(o.Count) }

@@ -1,0 +1,141 @@
+package hostmonitor
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// prober asks one host whether it is alive, as long as somebody wants to know.
+type prober struct {
+	detector *detector
+	host     string
+	wake     chan struct{}           // capacity 1
+	doubt    atomic.Pointer[waiting] // a call whose deadline has passed since the last answer
+
+	// The rest belongs to the goroutine.
+	conn     core.Native
+	link     *core.Link
+	silence  int       // intervals without an answer
+	asked    time.Time // when the latest question was put
+	last     *waiting  // on whose account
+	wantedAt time.Time // when somebody last wanted to know
+}
+
+// downInterval is the longest time between two questions to a host that is down: it
+// shall be used again as soon as it answers.
+const downInterval = time.Second
+
+func (p *prober) run(ctx context.Context) {
+	defer func() { p.disconnect(nil) }()
+	for ctx.Err() == nil {
+		w := p.reason()
+		if w == nil {
+			p.silence = 0
+			if !p.rest(ctx) {
+				return
+			}
+			continue
+		}
+		if time.Since(p.asked) > 2*w.options.patience() {
+			p.silence = 0 // too long ago to mean anything: the process was suspended
+		}
+		p.asked = time.Now()
+		intervals := p.examine(ctx, w)
+		p.pause(ctx, w.options, intervals)
+	}
+}
+
+// reason returns on whose account the host is to be asked; nil if on nobody's.
+func (p *prober) reason() *waiting {
+	w := p.detector.longest(p.host)
+	if w == nil {
+		w = p.doubt.Load()
+	}
+	if w != nil {
+		p.last, p.wantedAt = w, time.Now()
+		return w
+	}
+	if p.last != nil && p.down() && time.Since(p.wantedAt) < p.last.options.DisposalTime {
+		return p.last // to see it come back
+	}
+	return nil
+}
+
+func (p *prober) down() bool { return p.detector.cluster.Down(p.host) != nil }
+
+// rest waits for something to do. It reports false when there was nothing for long.
+func (p *prober) rest(ctx context.Context) bool {
+	var disposal time.Duration
+	if p.last != nil {
+		disposal = p.last.options.DisposalTime
+	}
+	timer := time.NewTimer(disposal)
+	defer timer.Stop()
+	select {
+	case <-p.wake:
+		return true
+	case <-timer.C:
+		return !p.detector.retire(p)
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// pause waits until the next question is due: so many intervals after the latest.
+func (p *prober) pause(ctx context.Context, o Options, intervals int) {
+	d := o.Interval * time.Duration(intervals)
+	if p.down() {
+		d = min(d, downInterval)
+	}
+	timer := time.NewTimer(time.Until(p.asked.Add(d)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// allowed is how many intervals the next question may take. A connection that is open
+// has one: it may be all that is broken. Opening one may take what is left until the
+// host is down, since a login can take longer than an interval.
+func (p *prober) allowed(o Options) int {
+	if p.conn != nil || p.down() {
+		return 1
+	}
+	return max(1, o.Count-p.silence)
+}
+
+// examine puts one question and draws the conclusion. It returns how many intervals
+// that took, begun ones included.
+func (p *prober) examine(ctx context.Context, w *waiting) (intervals int) {
+	o, cluster, log := w.options, p.detector.cluster, w.link.Connector().Log()
+	allowed := p.allowed(o)
+	v, err := p.ask(ctx, w, o.Interval*time.Duration(allowed))
+	intervals = min(allowed, 1+int(time.Since(p.asked)/o.Interval))
+	if ctx.Err() != nil {
+		return intervals
+	}
+	if err != nil {
+		p.disconnect(err)
+	}
+	switch v {
+	case alive:
+		p.silence = 0
+		p.doubt.Store(nil)
+		cluster.MarkUp(p.host)
+	case unclear:
+		log.Debug("nothing can be said about the host", "host", p.host, "error", err)
+		p.doubt.CompareAndSwap(w, nil) // asking again would tell no more
+	case silent:
+		p.silence += intervals
+		log.Debug("host does not answer", "host", p.host, "intervals", p.silence, "error", err)
+		if p.silence >= o.Count {
+			cluster.MarkDown(p.host, fmt.Errorf("no answer to the host monitor in %d intervals of %s: %w", p.silence, o.Interval, err))
+		}
+	}
+	return intervals
+}
