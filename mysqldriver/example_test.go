@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"log"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/failover"
+	"github.com/awsdb/awsdb/hostmonitor"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/mysqldriver"
 )
@@ -57,6 +59,52 @@ func Example_failover() {
 	// safe to repeat: true
 	// rollback: <nil>
 	// now on mydb-2 <nil>
+}
+
+// A reader hangs: it keeps its connections and answers nothing. The call that waits for
+// it, without any deadline, is ended, and the next one is on another reader.
+func Example_hostMonitor() {
+	cluster, err := lab.Start(lab.Options{Flavor: lab.AuroraMySQL}) // instead of a real one
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cluster.Close()
+	cfg, err := mysql.ParseDSN(cluster.DSN(cluster.ReaderEndpoint()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	monitor, err := hostmonitor.New(hostmonitor.Options{DetectionTime: 200 * time.Millisecond, Interval: 200 * time.Millisecond})
+	if err != nil {
+		log.Fatal(err)
+	}
+	follow, err := failover.New(failover.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	connector, err := mysqldriver.NewConnector(cfg, mysqldriver.WithPlugins(monitor, follow),
+		mysqldriver.WithDialer(cluster.DialContext), mysqldriver.WithResolver(cluster)) // the lab's network and DNS
+	if err != nil {
+		log.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close() //nolint:errcheck // an example
+
+	const whereAmI = "select @@aurora_server_id"
+	var hung, instance string
+	if err := db.QueryRow(whereAmI).Scan(&hung); err != nil {
+		log.Fatal(err)
+	}
+	cluster.Instance(hung).Freeze()
+	err = db.QueryRow(whereAmI).Scan(&instance)
+	var lost *core.LostError
+	fmt.Println("run it again:", errors.Is(err, core.ErrFailoverSuccess))
+	fmt.Println("cut by us:", errors.As(err, &lost) && lost.Aborted && lost.Host == hung)
+	err = db.QueryRow(whereAmI).Scan(&instance)
+	fmt.Println("on another reader:", instance != hung && instance != cluster.Writer().ID(), err)
+	// Output:
+	// run it again: true
+	// cut by us: true
+	// on another reader: true <nil>
 }
 
 // RunTx is the retry loop for transactions.

@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/awsdb/awsdb/core v0.1.0
 	github.com/awsdb/awsdb/failover v0.1.0
+	github.com/awsdb/awsdb/hostmonitor v0.1.0
 	github.com/awsdb/awsdb/lab v0.1.0
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/google/go-cmp v0.7.0
