@@ -1,7 +1,7 @@
 // Package core is what all modules of awsdb build on: it makes a pool of
 // database connections follow an Amazon Aurora or RDS cluster.
 //
-// A driver module (pgdriver) supplies an [Engine], the only code that knows the
+// A driver module (pgdriver, mysqldriver) supplies an [Engine], the only code that knows the
 // driver. A [Connector] is one handle: it is the driver.Connector that
 // database/sql pools from. Its connections, each a [Conn] over a [Link] (the
 // socket), share a [Cluster]: the [Topology], a monitor that keeps it true, and
@@ -23,7 +23,11 @@
 //
 // Nothing costs anything while all is well. A call passes a few atomic loads: no
 // lock, no allocation, no goroutine and no SQL of ours. Questions to the servers
-// run on connections of our own.
+// run on connections of our own. How long a call has been waiting is seen from
+// outside: the Link stamps when a dial, Read or Write began ([Link.Blocked]), a
+// [Runner] looks at the stamps of [Cluster.Links] when it has reason to, asks the host
+// on another connection ([Connector.OpenBeside]) and, with proof that it is dead, cuts
+// all of its connections ([Cluster.MarkDown]).
 //
 // Importing the package starts nothing; the first connection of a handle does,
 // and sql.DB.Close ends it.

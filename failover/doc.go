@@ -20,8 +20,9 @@
 // failover_mode: see [Mode].
 //
 // A writer that refuses connections, resets them, hangs or vanishes without a
-// word is all one to the caller. Of the last two nobody is told by the network;
-// so whenever a call has been waiting for half a second, the plugin makes the topology
-// monitor look, and what the readers say decides. Calls on a healthy host may take
-// as long as they like.
+// word is all one to the caller, once another has been promoted. Of the last two nobody
+// is told by the network; so whenever a call on the writer has been waiting for half a
+// second, the plugin makes the topology monitor look, and what the readers say decides.
+// Calls on a healthy host may take as long as they like. Calls that wait for a reader
+// that hangs, or for a writer that nobody replaces, are ended by package hostmonitor.
 package failover

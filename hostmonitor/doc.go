@@ -6,27 +6,63 @@
 // then waits for the limits of the kernel, or for ever. A limit for each call is no way
 // out where some statements rightly take long.
 //
+// Importing the package makes the plugin "host_monitoring_v2" available:
+//
+//	import _ "github.com/awsdb/awsdb/hostmonitor"
+//
+// It runs unless the parameter plugins names others, or failure_detection_enabled is
+// false. [New] is the form for code that chooses its plugins itself.
+//
+// # When a host is down
+//
 // Nothing is done for a call. One loop per cluster looks at which connections have been
-// waiting for the server for longer than failure_detection_time_ms; it sleeps until the
-// first of them could have. Only then the host is asked, on a connection of the
-// monitor's own, one however many wait. A host that answers is left alone, and so are
-// the calls that wait for it, whatever they take. When failure_detection_count intervals
-// of failure_detection_interval_ms have passed in which it did not answer, it is down:
-// every connection to it is cut, in use or idle, and opening others fails at once until
-// it answers again. With the defaults this is 45 seconds after the call began to wait.
-// The cut calls end as after any other loss of a connection; with the plugin failover
-// that is a failover.
+// waiting for the server for longer than failure_detection_time_ms, and sleeps until one
+// of them could have. Only then the host is asked, on a connection of the monitor's own,
+// one however many wait, every failure_detection_interval_ms. A host that answers, be it
+// that it refuses the login or is still starting, is left alone, and so are the calls
+// that wait for it, whatever they take.
+//
+// When failure_detection_count intervals have passed in which it did not answer, the host
+// is down: every connection to it is cut, whether in a call, idle, or still being opened,
+// and others are refused at once. With the defaults this is 45 seconds after the call
+// began to wait: 30 until the host is asked, and three intervals of 5. Where connections
+// are refused nobody waits for the last interval.
+//
+// The cut calls end as after any other loss of a connection, see [core.Error]; with the
+// plugin failover that is a failover. The cause, a [core.LostError] that has Aborted set,
+// says how long the host was silent.
+//
+// A host that is down is asked on, once per interval, and where it refuses at least every
+// second, until it answers or nobody has wanted it for monitor_disposal_time_ms. With its
+// first answer connections to it are welcome again.
+//
+// # Deadlines
+//
+// A deadline of a caller that passes ends that call alone, on time. It is no proof of
+// anything, but a reason to ask the host at once, though no call may ever wait for as
+// long as failure_detection_time_ms. A caller who cancels gives no such reason.
+//
+// # Which host
 //
 // The host is the one that the connection leads to, known by what the server says of
-// itself. It is asked at the address that the waiting connection has: neither a name
-// that leads elsewhere by now nor a name server that is out of order has a say in
-// whether it is alive.
+// itself, or by its address if the server does not say or has not yet: names of a cluster,
+// an instance, one's own (CNAME) and IP addresses are the same to it, and databases other
+// than Aurora are monitored too. It is asked at the address that the waiting connection has: neither a
+// name that leads elsewhere by now nor a name server that is out of order has a say in
+// whether it is alive. Nor has what is wrong on this side: no credentials, no sockets left,
+// a process that was suspended. Behind RDS Proxy the plugin does nothing.
 //
-// A deadline of a caller that passes ends that call alone. It is no proof of anything,
-// but a reason to ask the host at once, though no call may ever wait for as long as
-// failure_detection_time_ms.
+// The monitor's connections log in as the application does, and go the same way, with its
+// dialer and its TLS. Parameters of the driver with the prefix "monitoring-" change that,
+// as in monitoring-user=watcher. Hooks of the application do not run on them.
 //
-// The kernel's own means lie below all this, and are set by core for every connection:
-// see tcp_keepalive and tcp_user_timeout_ms. They find a host that has vanished within
-// ten to thirty seconds, and none that hangs.
+// # What else there is
+//
+// A writer that hangs and is replaced is noticed sooner by the plugin failover, which asks
+// the other hosts of the cluster; readers, and a writer that nobody replaces, are left to
+// this one.
+//
+// The kernel's own means lie below all this, and are set by core for every connection: see
+// the parameters tcp_keepalive and tcp_user_timeout_ms. By default they find a host that has
+// vanished within 30 seconds on Linux, also when nobody waits for it, and none that hangs.
 package hostmonitor

@@ -10,23 +10,24 @@ import (
 // Options configure New. The zero value means the defaults, which are those of the
 // other AWS wrappers.
 type Options struct {
-	// DetectionTime is how long a call waits before the host is asked. Default: 30
-	// seconds.
+	// DetectionTime is how long a call waits before the host is asked. Calls that are
+	// shorter cost nothing. Default: 30 seconds.
 	DetectionTime time.Duration
 	// Interval is the time between two questions to a host, and how long it has to
 	// answer one. Default: 5 seconds.
 	Interval time.Duration
-	// Count is how many intervals must pass without an answer until the host is down.
-	// Default: 3.
+	// Count is how many intervals must pass without an answer until the host is down:
+	// Interval times Count is the silence that is forgiven. Default: 3.
 	Count int
 	// DisposalTime is how long the connection to ask a host on is kept when there is
-	// nothing to ask. Default: 10 minutes.
+	// nothing to ask, and how long a host that is down is asked on when nobody wants it.
+	// Default: 10 minutes.
 	DisposalTime time.Duration
 }
 
 // New returns the plugin "host_monitoring_v2" for explicit use, as in
-// pgdriver.WithPlugins(plugin). Several handles may have the same. The error matches
-// core.ErrConfig.
+// pgdriver.WithPlugins(monitor, failover). Several handles may have the same. The error
+// tells of negative options and matches core.ErrConfig.
 func New(o Options) (core.Plugin, error) {
 	if o.DetectionTime == 0 {
 		o.DetectionTime = 30 * time.Second

@@ -6,6 +6,7 @@
 //
 //	import (
 //		_ "github.com/awsdb/awsdb/failover"
+//		_ "github.com/awsdb/awsdb/hostmonitor"
 //		_ "github.com/awsdb/awsdb/mysqldriver"
 //	)
 //
