@@ -12,6 +12,7 @@ import (
 
 	"github.com/awsdb/awsdb/core"
 	_ "github.com/awsdb/awsdb/failover"
+	_ "github.com/awsdb/awsdb/hostmonitor"
 	_ "github.com/awsdb/awsdb/pgdriver"
 )
 
