@@ -398,7 +398,8 @@ func (k *Connector) openMonitor(ctx context.Context, h Host) (Native, *Link, err
 // tries to reach, without asking again where its name leads: names move, and a name
 // server that is out of order says nothing about the host. prefix is one of
 // [MonitorPrefixes]. An *Error with the phase "credentials" means that the host was
-// not asked.
+// not asked. The connection is the caller's to close; it is not among [Cluster.Links],
+// and is opened to hosts that are down as well.
 func (k *Connector) OpenBeside(ctx context.Context, l *Link, prefix string) (Native, *Link, error) {
 	network, addr := l.network, l.addr
 	if peer := l.peer(); peer != nil && k.plainDial { // an application's dialer may know hosts by name only

@@ -60,8 +60,10 @@ type Runner interface {
 }
 
 // DeadlineWatcher is told of calls that ended because their deadline passed. That is
-// no sign of the host's health, but a reason to look. It must not block.
+// no sign of the host's health, but a reason to look.
 type DeadlineWatcher interface {
+	// DeadlinePassed is called before the caller gets its error, so that it must not
+	// block. l is the connection of the call.
 	DeadlinePassed(l *Link)
 }
 
