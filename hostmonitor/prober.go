@@ -135,6 +135,7 @@ func (p *prober) examine(ctx context.Context, w *waiting) (intervals int) {
 		log.Debug("host does not answer", "host", p.host, "intervals", p.silence, "error", err)
 		if p.silence >= o.Count {
 			cluster.MarkDown(p.host, fmt.Errorf("no answer to the host monitor in %d intervals of %s: %w", p.silence, o.Interval, err))
+			p.doubt.Store(nil) // settled: else it would keep us asking a host that never comes back
 		}
 	}
 	return intervals
