@@ -15,8 +15,8 @@ import (
 // method Conn.
 type std = stdlib.Conn
 
-// conn is pgx's database/sql connection; it adds only that its Rows report
-// their errors.
+// conn is pgx's database/sql connection. It differs in that its Rows report their
+// errors, and in that it never pings by itself.
 type conn struct {
 	*std
 	rows rows // reused: a connection has one open result nearly always
@@ -34,6 +34,16 @@ type rows struct {
 	ctx    context.Context // of the query: what its rows wait for is bounded by it
 	failed func(ctx context.Context, err error) error
 	err    error // as reported
+}
+
+// ResetSession implements driver.SessionResetter as pgx does, but without its ping
+// after a second of idling: core has looked at the socket, which tells the same
+// without a round trip.
+func (c *conn) ResetSession(context.Context) error {
+	if pg := c.Conn().PgConn(); pg.IsClosed() || pg.TxStatus() != 'I' {
+		return driver.ErrBadConn
+	}
+	return nil
 }
 
 // WrapRows implements core.RowsWrapper.

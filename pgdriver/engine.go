@@ -116,12 +116,12 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 		}
 		return conn, err
 	}
-	dc, err := stdlib.GetConnector(cfg, stdlib.OptionShouldPing(neverPing)).Connect(ctx)
+	native, err := connect(ctx, &cfg)
 	opened = true
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &conn{std: dc.(*stdlib.Conn)}
+	c := &conn{std: native}
 	link := linkUnder(c.Conn().PgConn().Conn())
 	if link == nil {
 		link = last
@@ -135,9 +135,21 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 	return c, link, nil
 }
 
-// neverPing: core looks at the socket of a connection that has idled, which
-// tells the same without a round trip.
-func neverPing(context.Context, stdlib.ShouldPingParams) bool { return false }
+// connect opens a connection by a configuration that is registered meanwhile.
+// stdlib.GetConnector would do as well, but links pgxpool into every application.
+func connect(ctx context.Context, cfg *pgx.ConnConfig) (*stdlib.Conn, error) {
+	name := stdlib.RegisterConnConfig(cfg)
+	defer stdlib.UnregisterConnConfig(name)
+	connector, err := stdlib.GetDefaultDriver().(driver.DriverContext).OpenConnector(name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*stdlib.Conn), nil
+}
 
 // linkUnder finds our socket under TLS and whatever else has a NetConn method.
 func linkUnder(c net.Conn) *core.Link {
