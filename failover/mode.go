@@ -31,7 +31,7 @@ const (
 	asNamed
 )
 
-var modeNames = map[Mode]string{
+var modeNames = [...]string{
 	ByEndpoint: "by-endpoint", StrictWriter: "strict-writer", StrictReader: "strict-reader",
 	ReaderOrWriter: "reader-or-writer", asNamed: "as-named",
 }

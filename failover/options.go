@@ -63,12 +63,12 @@ func init() {
 	})
 	core.Register(core.Info{
 		Code: "stale_dns", Aliases: []string{"aurora_stale_dns"}, Stage: core.StageFailover,
-		New: func(core.Settings) (core.Plugin, error) { return staleDNS{}, nil },
+		New: func(core.Settings) (core.Plugin, error) { return &staleDNS{}, nil },
 		Doc: "Goes to the writer when a writer endpoint still leads to a reader. Part of failover.",
 	})
 	core.Register(core.Info{
 		Code: "aurora_connection_tracker", Stage: core.StageFailover,
-		New: func(core.Settings) (core.Plugin, error) { return tracker{}, nil },
+		New: func(core.Settings) (core.Plugin, error) { return &tracker{}, nil },
 		Doc: "Drops connections to a writer that was replaced. Part of failover.",
 	})
 }

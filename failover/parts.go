@@ -12,10 +12,10 @@ import (
 type tracker struct{}
 
 // Code implements core.Plugin.
-func (tracker) Code() string { return "aurora_connection_tracker" }
+func (*tracker) Code() string { return "aurora_connection_tracker" }
 
 // WrapConnect implements core.ConnectWrapper.
-func (tracker) WrapConnect(k *core.Connector, next core.ConnectFunc) core.ConnectFunc {
+func (*tracker) WrapConnect(k *core.Connector, next core.ConnectFunc) core.ConnectFunc {
 	return func(ctx context.Context, t core.Target) (*core.Conn, error) {
 		c, err := next(ctx, t)
 		if err != nil || !follow(ctx, k) {
@@ -49,10 +49,10 @@ func follow(ctx context.Context, k *core.Connector) bool {
 type staleDNS struct{}
 
 // Code implements core.Plugin.
-func (staleDNS) Code() string { return "stale_dns" }
+func (*staleDNS) Code() string { return "stale_dns" }
 
 // WrapConnect implements core.ConnectWrapper.
-func (staleDNS) WrapConnect(k *core.Connector, next core.ConnectFunc) core.ConnectFunc {
+func (*staleDNS) WrapConnect(k *core.Connector, next core.ConnectFunc) core.ConnectFunc {
 	return func(ctx context.Context, t core.Target) (*core.Conn, error) {
 		c, err := next(ctx, t)
 		if err != nil || t.Host.ID != "" || !follow(ctx, k) || ofEndpoint(k.Endpoint()) != StrictWriter {

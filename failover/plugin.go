@@ -35,22 +35,24 @@ func isTimeout(err error) bool { return errors.Is(err, errTimeout) }
 
 // WrapConnect implements core.ConnectWrapper.
 func (p *plugin) WrapConnect(k *core.Connector, next core.ConnectFunc) core.ConnectFunc {
-	return func(ctx context.Context, t core.Target) (*core.Conn, error) {
-		if t.Host.ID != "" || k.Endpoint().Kind == core.EndpointProxy {
-			return next(ctx, t) // somebody has chosen the instance; a proxy fails over by itself
-		}
-		ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, errTimeout)
-		defer cancel()
-		ctx, stop := k.Bound(ctx)
-		defer stop()
-		if err := k.Cluster().Ready(ctx); err != nil {
-			return nil, err
-		}
-		if !k.Cluster().Dialect().Clustered() {
-			return next(ctx, t)
-		}
-		return (&landing{plugin: p, connector: k, cluster: k.Cluster(), next: next, target: t}).land(ctx)
+	return func(ctx context.Context, t core.Target) (*core.Conn, error) { return p.connect(ctx, k, next, t) }
+}
+
+func (p *plugin) connect(ctx context.Context, k *core.Connector, next core.ConnectFunc, t core.Target) (*core.Conn, error) {
+	if t.Host.ID != "" || k.Endpoint().Kind == core.EndpointProxy {
+		return next(ctx, t) // somebody has chosen the instance; a proxy fails over by itself
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, errTimeout)
+	defer cancel()
+	ctx, stop := k.Bound(ctx)
+	defer stop()
+	if err := k.Cluster().Ready(ctx); err != nil {
+		return nil, err
+	}
+	if !k.Cluster().Dialect().Clustered() {
+		return next(ctx, t)
+	}
+	return (&landing{plugin: p, connector: k, cluster: k.Cluster(), next: next, target: t}).land(ctx)
 }
 
 // Recover implements core.Recoverer: it waits until the right host is known and
