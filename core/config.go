@@ -66,29 +66,23 @@ func Params() []Param { return slices.Clone(coreParams) }
 func TakeSettings(keys map[string]string) (Settings, error) { return plugins.take(keys) }
 
 type takenParam struct {
-	Param
-	unit time.Duration
+	*Param
+	unit time.Duration // that the spelling stands for
 }
 
 // index maps folded keys to all declared parameters.
 func (r *registry) index() map[string]takenParam {
 	index := map[string]takenParam{}
-	add := func(params []Param) {
-		for _, p := range params {
-			index[fold(p.Name)] = takenParam{p, p.Unit}
-			for _, a := range p.Aliases {
-				unit := a.Unit
-				if unit == 0 {
-					unit = p.Unit
-				}
-				index[fold(a.Name)] = takenParam{p, unit}
+	for _, p := range paramsOf(r.all()) {
+		index[fold(p.Name)] = takenParam{p, p.Unit}
+		for _, a := range p.Aliases {
+			unit := a.Unit
+			if unit == 0 {
+				unit = p.Unit
 			}
+			index[fold(a.Name)] = takenParam{p, unit}
 		}
 	}
-	for _, i := range r.all() {
-		add(i.Params)
-	}
-	add(coreParams)
 	return index
 }
 
@@ -182,7 +176,7 @@ func suspicious(key string, index map[string]takenParam) error {
 	if best != "" && distance*4 <= len(fold(key)) {
 		return fmt.Errorf("unknown parameter %s: did you mean %s?", key, best)
 	}
-	if p, ok := missingParam(key); ok {
+	if p := missingParam(key); p != nil {
 		return fmt.Errorf("unknown parameter %s: it looks like one of plugin %s, which is not linked in or does not know it; import _ %q", key, p.codes[0], p.importPath())
 	}
 	return nil
@@ -270,12 +264,12 @@ func (r *registry) build(s Settings) ([]Plugin, error) {
 }
 
 // choose returns the plugins that shall run, in chain order.
-func (r *registry) choose(s Settings) ([]Info, []error) {
-	chosen := map[string]bool{}
+func (r *registry) choose(s Settings) ([]*Info, []error) {
+	chosen := map[*Info]bool{}
 	var problems []error
 	if !s.Given("plugins") {
 		for _, i := range r.all() {
-			chosen[i.Code] = i.Default != nil && i.Default(s)
+			chosen[i] = i.Default != nil && i.Default(s)
 		}
 	}
 	for code := range strings.SplitSeq(s.String("plugins"), ",") {
@@ -283,42 +277,40 @@ func (r *registry) choose(s Settings) ([]Info, []error) {
 		if code == "" || strings.EqualFold(code, "none") {
 			continue
 		}
-		if i, ok := r.lookup(code); ok {
-			chosen[i.Code] = true
-		} else if p, known := missingPlugin(code); known {
+		if i := r.lookup(code); i != nil {
+			chosen[i] = true
+		} else if p := missingPlugin(code); p != nil {
 			problems = append(problems, fmt.Errorf("plugin %s is not linked in: import _ %q", code, p.importPath()))
 		} else {
 			problems = append(problems, fmt.Errorf("unknown plugin %s: linked in are %s", code, r.listCodes()))
 		}
 	}
-	var infos []Info
+	var infos []*Info
 	for _, i := range r.all() {
-		if !chosen[i.Code] {
-			continue
+		if chosen[i] {
+			infos = append(infos, i)
 		}
-		infos = append(infos, i)
 	}
 	return infos, append(problems, r.conflicts(infos)...)
 }
 
 // conflicts reports each pair of plugins of which at least one cannot bear the
 // other.
-func (r *registry) conflicts(infos []Info) []error {
-	excludes := func(a, b Info) bool {
-		return slices.ContainsFunc(a.Conflicts, func(code string) bool {
-			o, ok := r.lookup(code)
-			return ok && o.Code == b.Code
-		})
-	}
+func (r *registry) conflicts(infos []*Info) []error {
 	var problems []error
 	for n, a := range infos {
 		for _, b := range infos[n+1:] {
-			if excludes(a, b) || excludes(b, a) {
+			if r.excludes(a, b) || r.excludes(b, a) {
 				problems = append(problems, fmt.Errorf("plugins %s and %s cannot run together: keep one", a.Code, b.Code))
 			}
 		}
 	}
 	return problems
+}
+
+// excludes tells that a cannot run beside b.
+func (r *registry) excludes(a, b *Info) bool {
+	return slices.ContainsFunc(a.Conflicts, func(code string) bool { return r.lookup(code) == b })
 }
 
 func (r *registry) listCodes() string {

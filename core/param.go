@@ -102,7 +102,7 @@ func fold(s string) string {
 
 // parse converts one value. key is the spelling the user chose; unit belongs to
 // that spelling.
-func (p Param) parse(key, value string, unit time.Duration) (any, error) {
+func (p *Param) parse(key, value string, unit time.Duration) (any, error) {
 	value = strings.TrimSpace(value)
 	switch p.Kind {
 	case Bool:
@@ -131,7 +131,7 @@ func (p Param) parse(key, value string, unit time.Duration) (any, error) {
 	return value, nil
 }
 
-func (p Param) parseDuration(key, value string, unit time.Duration) (any, error) {
+func (p *Param) parseDuration(key, value string, unit time.Duration) (any, error) {
 	if unit == 0 {
 		unit = p.Unit
 	}

@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -53,51 +52,61 @@ const (
 // registry holds what init functions registered.
 type registry struct {
 	mu    sync.Mutex
-	infos map[string]Info   // by canonical code
-	codes map[string]string // folded code or alias -> canonical code
+	infos []*Info          // in chain order
+	codes map[string]*Info // by folded code or alias
 }
 
 var plugins registry
 
 // Register makes a plugin available to DSNs under its code. It panics when the
 // code or an alias is taken, or when Code or New is missing. Call it from init.
-func Register(i Info) { plugins.register(i) }
+func Register(i Info) { plugins.register(&i) }
 
 // Plugins returns all registered plugins in chain order, for documentation.
-func Plugins() []Info { return plugins.all() }
+func Plugins() []Info {
+	var infos []Info
+	for _, i := range plugins.all() {
+		infos = append(infos, *i)
+	}
+	return infos
+}
 
-func (r *registry) register(i Info) {
+func (r *registry) register(i *Info) {
 	if i.Code == "" || i.New == nil {
 		panic("core: Register needs Code and New")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.infos == nil {
-		r.infos, r.codes = map[string]Info{}, map[string]string{}
+	if r.codes == nil {
+		r.codes = map[string]*Info{}
 	}
 	r.checkParams(i)
 	for _, code := range append([]string{i.Code}, i.Aliases...) {
 		if other, taken := r.codes[fold(code)]; taken {
-			panic(fmt.Sprintf("core: plugin code %q of %q is already registered by %q", code, i.Code, other))
+			panic(fmt.Sprintf("core: plugin code %q of %q is already registered by %q", code, i.Code, other.Code))
 		}
-		r.codes[fold(code)] = i.Code
+		r.codes[fold(code)] = i
 	}
-	r.infos[i.Code] = i
+	r.infos = append(r.infos, i)
+	for n := len(r.infos) - 1; n > 0 && i.before(r.infos[n-1]); n-- {
+		r.infos[n-1], r.infos[n] = i, r.infos[n-1]
+	}
+}
+
+// before tells that i is further outside in the chain than other.
+func (i *Info) before(other *Info) bool {
+	return i.Stage < other.Stage || (i.Stage == other.Stage && i.Code < other.Code)
 }
 
 // checkParams panics when a default cannot be parsed, or when the same parameter
 // is declared by others in another way: such a binary must not start.
-func (r *registry) checkParams(i Info) {
-	declared := map[string]Param{}
-	for _, p := range coreParams {
+func (r *registry) checkParams(i *Info) {
+	declared := map[string]*Param{}
+	for _, p := range paramsOf(r.infos) {
 		declared[fold(p.Name)] = p
 	}
-	for _, other := range r.infos {
-		for _, p := range other.Params {
-			declared[fold(p.Name)] = p
-		}
-	}
-	for _, p := range i.Params {
+	for n := range i.Params {
+		p := &i.Params[n]
 		if p.Default != "" {
 			if _, err := p.parse(p.Name, p.Default, p.Unit); err != nil {
 				panic(fmt.Sprintf("core: plugin %q: default of a parameter: %v", i.Code, err))
@@ -109,18 +118,25 @@ func (r *registry) checkParams(i Info) {
 	}
 }
 
-func (r *registry) all() []Info {
+// paramsOf returns the parameters of plugins, and those of core itself.
+func paramsOf(infos []*Info) []*Param {
+	var params []*Param
+	for _, i := range infos {
+		for n := range i.Params {
+			params = append(params, &i.Params[n])
+		}
+	}
+	for n := range coreParams {
+		params = append(params, &coreParams[n])
+	}
+	return params
+}
+
+// all returns the plugins in chain order.
+func (r *registry) all() []*Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ordered := map[string]Info{}
-	for code, i := range r.infos {
-		ordered[fmt.Sprintf("%03d %s", i.Stage, code)] = i
-	}
-	infos := make([]Info, 0, len(ordered))
-	for _, key := range slices.Sorted(maps.Keys(ordered)) {
-		infos = append(infos, ordered[key])
-	}
-	return infos
+	return slices.Clone(r.infos)
 }
 
 func (r *registry) prefixes() []string {
@@ -133,11 +149,11 @@ func (r *registry) prefixes() []string {
 	return prefixes
 }
 
-func (r *registry) lookup(code string) (Info, bool) {
+// lookup returns the plugin that has the code or alias, or nil.
+func (r *registry) lookup(code string) *Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	canonical, ok := r.codes[fold(code)]
-	return r.infos[canonical], ok
+	return r.codes[fold(code)]
 }
 
 // knownPlugin says where a plugin that may not be linked in comes from.
@@ -165,23 +181,27 @@ var knownPlugins = []knownPlugin{
 	{"devfault", []string{"dev"}, nil},
 }
 
-// ImportPath returns the import path of the module that has the plugin.
-func (p knownPlugin) importPath() string { return "github.com/awsdb/awsdb/" + p.module }
+// importPath is that of the module that has the plugin.
+func (p *knownPlugin) importPath() string { return "github.com/awsdb/awsdb/" + p.module }
 
-func missingPlugin(code string) (knownPlugin, bool) {
-	for _, p := range knownPlugins {
+// missingPlugin returns the plugin that has the code, or nil.
+func missingPlugin(code string) *knownPlugin {
+	for n := range knownPlugins {
+		p := &knownPlugins[n]
 		if slices.ContainsFunc(p.codes, func(c string) bool { return fold(c) == fold(code) }) {
-			return p, true
+			return p
 		}
 	}
-	return knownPlugin{}, false
+	return nil
 }
 
-func missingParam(key string) (knownPlugin, bool) {
-	for _, p := range knownPlugins {
+// missingParam returns the plugin that the parameter looks like one of, or nil.
+func missingParam(key string) *knownPlugin {
+	for n := range knownPlugins {
+		p := &knownPlugins[n]
 		if slices.ContainsFunc(p.params, func(prefix string) bool { return strings.HasPrefix(fold(key), prefix) }) {
-			return p, true
+			return p
 		}
 	}
-	return knownPlugin{}, false
+	return nil
 }

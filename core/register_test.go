@@ -27,7 +27,7 @@ func always(Settings) bool { return true }
 func registryOf(infos ...Info) *registry {
 	r := &registry{}
 	for _, i := range infos {
-		r.register(i)
+		r.register(&i)
 	}
 	return r
 }
@@ -114,7 +114,7 @@ func TestRegisterPanics(t *testing.T) {
 					t.Errorf("%d plugins after the panic, want the first alone", got)
 				}
 			}()
-			r.register(test.info)
+			r.register(&test.info)
 			t.Error("no panic")
 		})
 	}

@@ -44,9 +44,9 @@ func NewSelector(strategy string, options ...SelectorOption) (Selector, error) {
 	for _, option := range options {
 		option(&o)
 	}
-	name := canonicalSelector(strategy)
+	name := fold(strings.TrimSpace(strategy))
 	for _, s := range selectors {
-		if name == canonicalSelector(s.name) {
+		if name == fold(s.name) {
 			return s.selector(o), nil
 		}
 	}
@@ -61,11 +61,6 @@ func SelectorNames() []string {
 		names = append(names, s.name)
 	}
 	return names
-}
-
-// canonicalSelector drops what the spellings of a name differ in.
-func canonicalSelector(name string) string {
-	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(strings.TrimSpace(name)))
 }
 
 type randomSelector struct {
@@ -87,26 +82,27 @@ type roundRobinSelector struct {
 func (s *roundRobinSelector) Select(hosts []Host) Host {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first := hosts[0]
-	next, found := Host{}, false
-	for _, host := range hosts {
+	first := &hosts[0]
+	var next *Host
+	for i := range hosts {
+		host := &hosts[i]
 		if compareHosts(host, first) < 0 {
 			first = host
 		}
-		if compareHosts(host, s.last) > 0 && (!found || compareHosts(host, next) < 0) {
-			next, found = host, true
+		if compareHosts(host, &s.last) > 0 && (next == nil || compareHosts(host, next) < 0) {
+			next = host
 		}
 	}
-	if !found {
+	if next == nil {
 		next = first
 	}
-	s.last = next
-	return next
+	s.last = *next
+	return s.last
 }
 
 // compareHosts orders by identifier, and by address as long as neither has one. Where both have, the address does
 // not count: a host that moved is still the same.
-func compareHosts(a, b Host) int {
+func compareHosts(a, b *Host) int {
 	if a.ID == "" && b.ID == "" {
 		return strings.Compare(a.Addr, b.Addr)
 	}
