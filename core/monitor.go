@@ -42,7 +42,7 @@ var errSilent = errors.New("no answer")
 
 type monitor struct {
 	cluster *Cluster
-	reports chan report
+	reports chan *report
 	kick    chan struct{} // capacity 1: state below has changed
 
 	mu        sync.Mutex // guards what follows; never held over I/O
@@ -78,7 +78,7 @@ type attempt struct {
 func newMonitor(c *Cluster) *monitor {
 	return &monitor{
 		cluster:  c,
-		reports:  make(chan report),
+		reports:  make(chan *report),
 		kick:     make(chan struct{}, 1),
 		watchers: map[string]*watcher{},
 		demoted:  map[string]time.Time{},

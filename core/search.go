@@ -67,7 +67,7 @@ func (m *monitor) setPace() {
 }
 
 // handle takes in what one host said.
-func (m *monitor) handle(ctx context.Context, r report) {
+func (m *monitor) handle(ctx context.Context, r *report) {
 	if m.watchers[r.host.ID] != r.from {
 		return // stopped meanwhile
 	}
@@ -96,7 +96,7 @@ func (m *monitor) handle(ctx context.Context, r report) {
 }
 
 // failed takes in that a host did not answer.
-func (m *monitor) failed(ctx context.Context, r report) {
+func (m *monitor) failed(ctx context.Context, r *report) {
 	m.cluster.log.Debug("probe failed", "host", r.host.ID, "error", r.err)
 	if r.host.ID != m.writer {
 		return
@@ -113,7 +113,7 @@ func (m *monitor) failed(ctx context.Context, r report) {
 }
 
 // confirmed takes a host as the writer: it says so by both checks.
-func (m *monitor) confirmed(ctx context.Context, r report) {
+func (m *monitor) confirmed(ctx context.Context, r *report) {
 	c := m.cluster
 	old := c.Topology()
 	if !r.start.After(old.SeenAt) && old.Verified && m.writer != r.host.ID && !m.searching {
@@ -173,7 +173,7 @@ func (m *monitor) forget(t *Topology) {
 
 // hint wakes the watcher of the host that a reader takes for the writer: readers
 // often know first.
-func (m *monitor) hint(r report) {
+func (m *monitor) hint(r *report) {
 	if id := writerOf(r.instances); id != "" && id != r.host.ID {
 		if w := m.watchers[id]; w != nil {
 			w.ask()
@@ -182,7 +182,7 @@ func (m *monitor) hint(r report) {
 }
 
 // learn starts watching hosts that only the reporting host knew.
-func (m *monitor) learn(ctx context.Context, r report) {
+func (m *monitor) learn(ctx context.Context, r *report) {
 	if len(r.instances) == 0 {
 		return
 	}
@@ -201,7 +201,7 @@ func (m *monitor) learn(ctx context.Context, r report) {
 
 // checkStable lets waiters go when everybody who answers has agreed for long on
 // a writer that cannot be reached from here. They will find out for themselves.
-func (m *monitor) checkStable(r report) {
+func (m *monitor) checkStable(r *report) {
 	if len(r.instances) == 0 {
 		return
 	}
@@ -221,7 +221,7 @@ func (m *monitor) checkStable(r report) {
 
 // publishStable says that the writer cannot be asked and that waiting will not
 // help, at most once a second.
-func (m *monitor) publishStable(hosts []Host, r report) {
+func (m *monitor) publishStable(hosts []Host, r *report) {
 	t := m.cluster.Topology()
 	if t.Stable && r.start.Sub(t.SeenAt) < time.Second {
 		return

@@ -60,7 +60,7 @@ func newWatcher(c *Cluster, h Host) *watcher {
 	return &watcher{cluster: c, host: h, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 }
 
-func (w *watcher) start(ctx context.Context, reports chan<- report) {
+func (w *watcher) start(ctx context.Context, reports chan<- *report) {
 	ctx, w.cancel = context.WithCancel(ctx)
 	if !w.cluster.Go(func(context.Context) {
 		defer close(w.done)
@@ -102,7 +102,7 @@ func (w *watcher) silence() (time.Duration, error) {
 	return 0, nil
 }
 
-func (w *watcher) run(ctx context.Context, reports chan<- report) {
+func (w *watcher) run(ctx context.Context, reports chan<- *report) {
 	defer w.disconnect()
 	failures := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(w.cluster.options.fastRefresh/2),
@@ -113,20 +113,20 @@ func (w *watcher) run(ctx context.Context, reports chan<- report) {
 	defer timer.Stop()
 	answered := false // the previous time
 	for ctx.Err() == nil {
-		r := report{from: w, host: w.host, start: time.Now()}
-		r.observation, r.err = w.safeProbe(ctx, false)
-		r.source = w.source
-		r.refused = r.err != nil && w.failure.Load() == nil
-		if r.err != nil {
+		start := time.Now()
+		o, err := w.safeProbe(ctx, false)
+		r := &report{observation: o, from: w, host: w.host, source: w.source, start: start, err: err}
+		r.refused = err != nil && w.failure.Load() == nil
+		if err != nil {
 			w.disconnect()
 		}
 		select {
-		case reports <- r:
+		case reports <- r: // the monitor's from here on
 		case <-ctx.Done():
 			return
 		}
-		timer.Reset(w.pause(failures, r.err, answered))
-		answered = r.err == nil
+		timer.Reset(w.pause(failures, err, answered))
+		answered = err == nil
 		select {
 		case <-timer.C:
 		case <-w.wake:
