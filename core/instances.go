@@ -29,7 +29,7 @@ func (c *Cluster) hostsOf(rows []Instance, k *Connector) ([]Host, error) {
 }
 
 func (c *Cluster) addressOf(r Instance, total int, k *Connector) (string, error) {
-	o := c.options
+	o := &c.options
 	template, ok := o.template, !o.template.IsZero()
 	switch {
 	case r.Region != "" && o.global != nil:

@@ -50,7 +50,7 @@ func (m *monitor) wakeAll() {
 // asked twice per cluster_topology_high_refresh_rate_ms: the cheap question (who
 // are you?) finds a new writer between two topology refreshes.
 func (m *monitor) pace() time.Duration {
-	o := m.cluster.options
+	o := &m.cluster.options
 	switch {
 	case m.searching:
 		return o.fastRefresh / 2

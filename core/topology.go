@@ -95,8 +95,9 @@ const staleAfter = 5 * time.Minute
 // of each name and the newest of several writers' marks (after a failover the old
 // one may linger).
 func currentInstances(rows []Instance) []Instance {
-	newest := map[string]Instance{}
-	for _, r := range rows {
+	newest := map[string]*Instance{}
+	for i := range rows {
+		r := &rows[i]
 		if r.ID == "" || (!r.Writer && r.Age > staleAfter) {
 			continue
 		}
@@ -114,7 +115,7 @@ func currentInstances(rows []Instance) []Instance {
 	}
 	current := make([]Instance, 0, len(newest))
 	for _, key := range keys {
-		r := newest[key]
+		r := *newest[key]
 		r.Writer = key == writer // a lingering mark makes no second writer
 		current = append(current, r)
 	}
