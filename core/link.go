@@ -40,6 +40,7 @@ type Link struct {
 	expired   atomic.Bool // a deadline that the driver had set has passed
 	condemned atomic.Pointer[LostError]
 	opening   atomic.Bool // not handed out yet: dialling, logging in, being verified
+	lifted    atomic.Bool // TCP_USER_TIMEOUT was taken off
 	released  atomic.Bool // the driver's connection has been closed; it may still be cleaning up
 
 	mu     sync.Mutex // guards attaching against aborting and closing
@@ -81,6 +82,31 @@ func (l *Link) Blocked() time.Duration {
 		return 0
 	}
 	return time.Duration(nanotime() - since)
+}
+
+// Writing is how long the Write in flight has been waiting for room at the other end,
+// zero when none is.
+func (l *Link) Writing() time.Duration {
+	if w := l.writeAt.Load(); w&writing != 0 {
+		return time.Duration(nanotime() - w&^writing)
+	}
+	return 0
+}
+
+// LiftUserTimeout takes TCP_USER_TIMEOUT off the socket. The kernel holds it also
+// against a peer that is alive and acknowledges, but has no room for more (COPY into a
+// table that somebody has locked). It is for callers who find out by themselves
+// whether the host is alive.
+func (l *Link) LiftUserTimeout() {
+	l.mu.Lock()
+	tcp, ok := l.conn.(*net.TCPConn)
+	l.mu.Unlock()
+	if !ok || l.lifted.Swap(true) {
+		return
+	}
+	if err := setUserTimeout(tcp, 0); err != nil {
+		l.cluster.log.Debug("cannot lift tcp user timeout", "host", l.Host(), "error", err)
+	}
 }
 
 // Lost returns why the connection is gone, or nil.

@@ -87,10 +87,15 @@ func (p *plugin) Recover(ctx context.Context, c *core.Conn, _ core.Call, e *core
 		e.Kind, e.Phase, e.Err = core.ErrFailoverFailed, "wait", errors.Join(e.Err, err)
 		return
 	}
-	if w, ok := t.Writer(); ok && w.ID == e.Host && c.Connector().Classify(e.Err) == core.FaultReadOnly {
+	switch w, ok := t.Writer(); {
+	case ok && w.ID == e.Host && c.Connector().Classify(e.Err) == core.FaultReadOnly:
 		return // it is the writer after all: the session was made read-only by its user
+	case ok && cl.Down(w.ID) != nil:
+		// The others agree that it is still the writer, and we know it to be dead.
+		e.Kind, e.Phase, e.Err = core.ErrFailoverFailed, "wait", errors.Join(e.Err, cl.Down(w.ID))
+	default:
+		e.Kind = success
 	}
-	e.Kind = success
 }
 
 // wroteToReader: the application writes where we took its name for one that means

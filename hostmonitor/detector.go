@@ -17,8 +17,14 @@ type detector struct {
 	changed chan struct{} // capacity 1: handles has changed
 
 	mu      sync.Mutex // guards what follows; never held over I/O
-	handles map[*core.Connector]Options
+	handles map[*core.Connector]handle
 	probers map[string]*prober // by host
+}
+
+// handle is what the detector knows of a Connector.
+type handle struct {
+	Options
+	writeLimit time.Duration // how long a write may wait until TCP_USER_TIMEOUT is taken off; 0: there is none
 }
 
 type detectorKey struct{}
@@ -29,15 +35,16 @@ func detectorOf(c *core.Cluster) *detector {
 			cluster: c,
 			leader:  make(chan struct{}, 1),
 			changed: make(chan struct{}, 1),
-			handles: map[*core.Connector]Options{},
+			handles: map[*core.Connector]handle{},
 			probers: map[string]*prober{},
 		}
 	}).(*detector)
 }
 
 func (d *detector) add(k *core.Connector, o Options) {
+	h := handle{o, k.Settings().Duration("tcp_user_timeout_ms") / 2}
 	d.mu.Lock()
-	d.handles[k] = o
+	d.handles[k] = h
 	d.mu.Unlock()
 	signal(d.changed)
 }
@@ -48,7 +55,7 @@ func (d *detector) remove(k *core.Connector) {
 	delete(d.handles, k)
 }
 
-func (d *detector) options() map[*core.Connector]Options {
+func (d *detector) watched() map[*core.Connector]handle {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return maps.Clone(d.handles)
@@ -94,33 +101,50 @@ const (
 // look sees to it that the hosts of all calls that have waited for long are asked. It
 // returns when the next call could have.
 func (d *detector) look() time.Duration {
-	handles := d.options()
+	handles := d.watched()
 	next := maxSleep
-	for _, o := range handles {
-		next = min(next, o.DetectionTime) // a call may begin right now
+	for _, h := range handles { // a call may begin right now
+		next = min(next, h.DetectionTime)
+		if h.writeLimit > 0 {
+			next = min(next, h.writeLimit)
+		}
 	}
 	for l := range d.cluster.Links() {
-		o, ok := handles[l.Connector()]
+		h, ok := handles[l.Connector()]
 		if !ok {
 			continue
 		}
 		switch blocked := l.Blocked(); {
-		case blocked >= o.DetectionTime:
-			d.ask(l, o, false)
+		case blocked >= h.DetectionTime:
+			d.ask(l, h.Options, false)
 		case blocked > 0:
-			next = min(next, o.DetectionTime-blocked)
+			next = min(next, h.DetectionTime-blocked)
+		}
+		if h.writeLimit > 0 {
+			next = min(next, h.liftLimit(l))
 		}
 	}
 	return max(next, minSleep)
 }
 
+// liftLimit sees to it that the kernel does not cut a connection whose server is
+// merely slow to take what is written. It returns when to look again.
+func (h handle) liftLimit(l *core.Link) time.Duration {
+	waits := l.Writing()
+	if waits < h.writeLimit {
+		return h.writeLimit - waits
+	}
+	l.LiftUserTimeout()
+	return h.writeLimit
+}
+
 // doubt makes the host of a call whose deadline has passed be asked.
 func (d *detector) doubt(l *core.Link) {
 	d.mu.Lock()
-	o, ok := d.handles[l.Connector()]
+	h, ok := d.handles[l.Connector()]
 	d.mu.Unlock()
 	if ok {
-		d.ask(l, o, true)
+		d.ask(l, h.Options, true)
 	}
 }
 
@@ -161,18 +185,18 @@ type waiting struct {
 	options Options
 }
 
-// longest returns, of the calls that have waited for host for too long, the one whose
+// foremost returns, of the calls that have waited for host for too long, the one whose
 // handle wants to know soonest; nil if there are none.
-func (d *detector) longest(host string) *waiting {
-	handles := d.options()
+func (d *detector) foremost(host string) *waiting {
+	handles := d.watched()
 	var w *waiting
 	for l := range d.cluster.Links() {
-		o, ok := handles[l.Connector()]
-		if !ok || l.Host() != host || l.Blocked() < o.DetectionTime {
+		h, ok := handles[l.Connector()]
+		if !ok || l.Host() != host || l.Blocked() < h.DetectionTime {
 			continue
 		}
-		if w == nil || o.patience() < w.options.patience() {
-			w = &waiting{l, o}
+		if w == nil || h.patience() < w.options.patience() {
+			w = &waiting{l, h.Options}
 		}
 	}
 	return w

@@ -51,7 +51,7 @@ func (p *prober) run(ctx context.Context) {
 
 // reason returns on whose account the host is to be asked; nil if on nobody's.
 func (p *prober) reason() *waiting {
-	w := p.detector.longest(p.host)
+	w := p.detector.foremost(p.host)
 	if w == nil {
 		w = p.doubt.Load()
 	}
