@@ -240,7 +240,29 @@ func (e *LostError) Error() string {
 }
 
 // Unwrap returns the cause, which does not match driver.ErrBadConn, see [Error.Unwrap].
-func (e *LostError) Unwrap() error { return harmless(e.Err) }
+// Nor does the cause of a cut match context.Canceled and context.DeadlineExceeded: if a
+// question of our own has run into its limit, no caller's context has ended.
+func (e *LostError) Unwrap() error {
+	cause := harmless(e.Err)
+	if e.Aborted && cause != nil {
+		return notContext{cause}
+	}
+	return cause
+}
+
+// notContext has no Unwrap: errors.Is and errors.As have to ask it.
+type notContext struct{ err error }
+
+// Error implements error.
+func (e notContext) Error() string { return e.err.Error() }
+
+// Is matches all that the error does but the errors of contexts.
+func (e notContext) Is(target error) bool {
+	return target != context.Canceled && target != context.DeadlineExceeded && errors.Is(e.err, target) //nolint:errorlint // identity is meant
+}
+
+// As finds what the error holds.
+func (e notContext) As(target any) bool { return errors.As(e.err, target) }
 
 // timeoutError names our own limit as the cause when it, and not the caller's
 // context, ended a question.

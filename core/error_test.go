@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"unicode"
@@ -283,5 +284,23 @@ func TestCausesAreHarmless(t *testing.T) {
 	notSent := &Error{Op: OpExec, Err: &LostError{Err: driver.ErrBadConn}}
 	if !errors.Is(notSent, driver.ErrBadConn) {
 		t.Error("nothing was sent, and the call is not repeated")
+	}
+}
+
+// That a question of ours has run into its limit is why a connection is cut, but no
+// deadline of the call that is cut.
+func TestCauseOfACutIsNoContextError(t *testing.T) {
+	cut := fmt.Errorf("read: %w", &LostError{Host: "w1", Aborted: true, Err: fmt.Errorf("%w: %w: %w", errTestCause, context.DeadlineExceeded, context.Canceled)})
+	for _, err := range []error{cut, &Error{Op: OpQuery, InTx: true, Outcome: OutcomeRolledBack, Err: cut}} {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || !errors.Is(err, errTestCause) {
+			t.Errorf("%v matches the wrong errors", err)
+		}
+	}
+	if !SafeToRepeat(&Error{Op: OpQuery, InTx: true, Outcome: OutcomeRolledBack, Err: cut}) {
+		t.Error("a transaction whose connection was cut may be repeated")
+	}
+	lost := &LostError{Host: "w1", Err: os.ErrDeadlineExceeded} // a limit of the driver's own
+	if !errors.Is(lost, os.ErrDeadlineExceeded) {
+		t.Errorf("%v has lost its cause", lost)
 	}
 }
