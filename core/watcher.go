@@ -217,7 +217,7 @@ func (w *watcher) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.cluster.options.connectTimeout)
 	defer cancel()
 	sources := w.cluster.sources()
-	if w.source != nil {
+	if w.source != nil && !w.source.closed.Load() {
 		sources = []*Connector{w.source}
 	}
 	err := ErrClosed
