@@ -394,21 +394,51 @@ func (k *Connector) openMonitor(ctx context.Context, h Host) (Native, *Link, err
 	return k.login(ctx, Target{Host: h, Monitor: topologyPrefix})
 }
 
-// OpenBeside opens a connection of awsdb's own to the very host that l leads to or
-// tries to reach, without asking again where its name leads: names move, and a name
-// server that is out of order says nothing about the host. prefix is one of
-// [MonitorPrefixes]. An *Error with the phase "credentials" means that the host was
-// not asked. The connection is the caller's to close; it is not among [Cluster.Links],
-// and is opened to hosts that are down as well.
+// OpenBeside opens a connection of awsdb's own to the very host that l, one of the
+// handle's connections, leads to or tries to reach, without asking again where its
+// name leads: names move, and a name server that is out of order says nothing about
+// the host. prefix is one of [MonitorPrefixes]. An *Error with the phase "credentials"
+// means that the host was not asked, and so does ErrClosed: a handle that is closed
+// opens nothing, and Close awaits what is being opened. The connection is the caller's
+// to close; it is not among [Cluster.Links], and is opened to hosts that are down as
+// well.
 func (k *Connector) OpenBeside(ctx context.Context, l *Link, prefix string) (Native, *Link, error) {
-	network, addr := l.network, l.addr
-	if peer := l.peer(); peer != nil && k.plainDial { // an application's dialer may know hosts by name only
-		addr = peer.String()
-	}
-	return k.login(ctx, Target{
+	network, addr := l.Place()
+	return k.openOwn(ctx, Target{
 		Host: Host{ID: l.Host(), Addr: l.target}, Monitor: prefix, Located: true,
 		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return k.dial(ctx, network, addr) },
 	})
+}
+
+// OpenAnew is OpenBeside by the way that new connections to the host of l take: by its
+// name, which may lead elsewhere by now.
+func (k *Connector) OpenAnew(ctx context.Context, l *Link, prefix string) (Native, *Link, error) {
+	h := Host{Addr: l.target}
+	if known, ok := k.cluster.Topology().Host(l.Host()); ok {
+		h = known
+	}
+	return k.openOwn(ctx, Target{Host: h, Monitor: prefix})
+}
+
+// openOwn opens a connection of awsdb's own on account of this handle alone.
+func (k *Connector) openOwn(ctx context.Context, t Target) (Native, *Link, error) {
+	k.mu.Lock()
+	closed := k.closed.Load()
+	if !closed {
+		k.runners.Add(1)
+	}
+	k.mu.Unlock()
+	if closed {
+		return nil, nil, ErrClosed
+	}
+	defer k.runners.Done()
+	ctx, stop := k.Bound(ctx)
+	defer stop()
+	n, l, err := k.login(ctx, t)
+	if err != nil && k.closed.Load() {
+		return nil, nil, ErrClosed
+	}
+	return n, l, err
 }
 
 // Close implements io.Closer: sql.DB.Close calls it. Calls that wait for a

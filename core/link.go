@@ -270,6 +270,16 @@ func (l *Link) peer() net.Addr {
 	return nil
 }
 
+// Place is where the socket leads, or is being opened to: a connection to the same
+// address leads to the same machine. An application's dialer may know hosts by name
+// only; then it is what that was given.
+func (l *Link) Place() (network, addr string) {
+	if peer := l.peer(); peer != nil && l.owner != nil && l.owner.plainDial {
+		return l.network, peer.String()
+	}
+	return l.network, l.addr
+}
+
 // LocalAddr implements net.Conn.
 func (l *Link) LocalAddr() net.Addr { return l.conn.LocalAddr() }
 

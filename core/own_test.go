@@ -2,6 +2,8 @@ package core
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,6 +21,71 @@ func (a asked) Authenticate(_ context.Context, t Target) (Target, error) {
 }
 
 func (asked) LoginFailed(context.Context, Target, error) bool { return false }
+
+// OpenBeside goes where the connection leads, OpenAnew where its host is to be found
+// now; neither counts as a connection of the application.
+func TestOpenBesideAndAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1", "r1")
+		k := f.handle(t, nil)
+		c := open(t, k) // by the cluster endpoint, to w1
+		if _, addr := c.Link().Place(); addr != fakeAddress {
+			t.Errorf("Place is %s", addr)
+		}
+		links := len(slices.Collect(k.Cluster().Links()))
+		before := read(f, "w1", dialsOf)
+		n, l, err := k.OpenBeside(t.Context(), c.Link(), topologyPrefix)
+		if err != nil || l.Host() != c.Link().Host() || read(f, "w1", dialsOf) != before+1 {
+			t.Fatalf("beside: %v", err)
+		}
+		_ = n.Close()
+		if _, err := c.Identify(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Cluster().Ready(t.Context()); err != nil { // now w1 has an address of its own
+			t.Fatal(err)
+		}
+		f.promote("r1") // and the endpoint leads elsewhere
+		before = read(f, "w1", dialsOf)
+		n, l, err = k.OpenAnew(t.Context(), c.Link(), topologyPrefix)
+		if err != nil || l.Host() != "w1" || read(f, "w1", dialsOf) != before+1 {
+			t.Fatalf("anew: %v, dials %d", err, read(f, "w1", dialsOf)-before)
+		}
+		if got := len(slices.Collect(k.Cluster().Links())); got != links {
+			t.Errorf("%d connections of applications, want %d", got, links)
+		}
+		_ = n.Close()
+	})
+}
+
+// A handle that is closed opens nothing more, and Close ends what it was opening.
+func TestCloseEndsOpenBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1")
+		shared := map[string]string{"cluster_id": t.Name()}
+		var times atomic.Int32
+		first, second := f.handle(t, shared, asked{&times}), f.handle(t, shared)
+		c := open(t, first)
+		f.with("w1", func(h *fakeHost) { h.hangs = true })
+		ended := make(chan error, 1)
+		go func() {
+			_, _, err := first.OpenBeside(context.WithoutCancel(t.Context()), c.Link(), topologyPrefix)
+			ended <- err
+		}()
+		synctest.Wait()
+		_ = first.Close()
+		if err := <-ended; !errors.Is(err, ErrClosed) {
+			t.Errorf("opening while the handle was closed: %v", err)
+		}
+		before := times.Load()
+		if _, _, err := first.OpenBeside(t.Context(), c.Link(), topologyPrefix); !errors.Is(err, ErrClosed) || times.Load() != before {
+			t.Errorf("with a closed handle: %v, asked for credentials %d times", err, times.Load()-before)
+		}
+		if second.Cluster().ctx.Err() != nil {
+			t.Error("the other handle's cluster has ended")
+		}
+	})
+}
 
 // The topology monitor goes over to another sharer when the handle whose settings it
 // has used is closed.
