@@ -44,8 +44,14 @@ func New(o Options) (core.Plugin, error) {
 	if o.DetectionTime < 0 || o.Interval < 0 || o.Count < 0 || o.DisposalTime < 0 {
 		return nil, fmt.Errorf("%w: hostmonitor.Options: a value is negative: leave it zero for the default", core.ErrConfig)
 	}
+	if o.Interval > longestPatience/time.Duration(o.Count) {
+		return nil, fmt.Errorf("%w: hostmonitor.Options: %d intervals of %s are more than %s: use fewer or shorter ones", core.ErrConfig, o.Count, o.Interval, longestPatience)
+	}
 	return &plugin{o}, nil
 }
+
+// longestPatience keeps sums of durations from overflowing.
+const longestPatience = 10 * 365 * 24 * time.Hour
 
 // monitorPrefix marks the driver's parameters for the monitor's own connections.
 const monitorPrefix = "monitoring-"
