@@ -3,6 +3,7 @@ package hostmonitor
 import (
 	"context"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,23 @@ type detector struct {
 
 	mu      sync.Mutex // guards what follows; never held over I/O
 	handles map[*core.Connector]handle
-	probers map[string]*prober // by host
+	probers map[place]*prober
+}
+
+// place is where a host is. Its identifier says it all; a host that has none is where
+// the connection leads: the same name may lead to another machine by now.
+type place struct {
+	host string
+	addr string // "" where host is an identifier
+}
+
+func placeOf(l *core.Link) place {
+	host := l.Host()
+	if !strings.ContainsAny(host, ".:/") {
+		return place{host: host}
+	}
+	_, addr := l.Place()
+	return place{host, addr}
 }
 
 // handle is what the detector knows of a Connector.
@@ -36,7 +53,7 @@ func detectorOf(c *core.Cluster) *detector {
 			leader:  make(chan struct{}, 1),
 			changed: make(chan struct{}, 1),
 			handles: map[*core.Connector]handle{},
-			probers: map[string]*prober{},
+			probers: map[place]*prober{},
 		}
 	}).(*detector)
 }
@@ -53,6 +70,22 @@ func (d *detector) remove(k *core.Connector) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.handles, k)
+	for _, p := range d.probers {
+		signal(p.wake) // to forget the handle
+	}
+}
+
+// current returns w unless its handle has been closed.
+func (d *detector) current(w *waiting) *waiting {
+	if w == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.handles[w.link.Connector()]; !ok {
+		return nil
+	}
+	return w
 }
 
 func (d *detector) watched() map[*core.Connector]handle {
@@ -111,7 +144,7 @@ func (d *detector) look() time.Duration {
 	}
 	for l := range d.cluster.Links() {
 		h, ok := handles[l.Connector()]
-		if !ok {
+		if !ok || l.Lost() != nil {
 			continue
 		}
 		switch blocked := l.Blocked(); {
@@ -150,16 +183,16 @@ func (d *detector) doubt(l *core.Link) {
 
 // ask starts the prober of the host that l leads to, or wakes it.
 func (d *detector) ask(l *core.Link, o Options, doubt bool) {
-	host := l.Host()
+	at := placeOf(l)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p := d.probers[host]
+	p := d.probers[at]
 	if p == nil {
-		p = &prober{detector: d, host: host, wake: make(chan struct{}, 1)}
+		p = &prober{detector: d, place: at, wake: make(chan struct{}, 1)}
 		if !d.cluster.Go(p.run) {
 			return
 		}
-		d.probers[host] = p
+		d.probers[at] = p
 	}
 	if doubt {
 		p.doubt.Store(&waiting{l, o})
@@ -175,7 +208,7 @@ func (d *detector) retire(p *prober) bool {
 	if len(p.wake) > 0 {
 		return false
 	}
-	delete(d.probers, p.host)
+	delete(d.probers, p.place)
 	return true
 }
 
@@ -185,14 +218,14 @@ type waiting struct {
 	options Options
 }
 
-// foremost returns, of the calls that have waited for host for too long, the one whose
+// foremost returns, of the calls that have waited for a host for too long, the one whose
 // handle wants to know soonest; nil if there are none.
-func (d *detector) foremost(host string) *waiting {
+func (d *detector) foremost(at place) *waiting {
 	handles := d.watched()
 	var w *waiting
 	for l := range d.cluster.Links() {
 		h, ok := handles[l.Connector()]
-		if !ok || l.Host() != host || l.Blocked() < h.DetectionTime {
+		if !ok || l.Lost() != nil || l.Blocked() < h.DetectionTime || placeOf(l) != at {
 			continue
 		}
 		if w == nil || h.patience() < w.options.patience() {
@@ -200,6 +233,29 @@ func (d *detector) foremost(host string) *waiting {
 		}
 	}
 	return w
+}
+
+// giveUp cuts all connections to a place. The host is down, unless it has no identifier
+// and its name has led elsewhere as well.
+func (d *detector) giveUp(at place, cause error) {
+	var there []*core.Link
+	moved := false
+	for l := range d.cluster.Links() {
+		switch {
+		case l.Host() != at.host || l.Lost() != nil:
+		case placeOf(l) == at:
+			there = append(there, l)
+		default:
+			moved = true
+		}
+	}
+	if !moved {
+		d.cluster.MarkDown(at.host, cause)
+		return
+	}
+	for _, l := range there {
+		l.Abort(cause)
+	}
 }
 
 // patience is how long a host that is asked may stay silent.

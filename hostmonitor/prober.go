@@ -12,27 +12,37 @@ import (
 // prober asks one host whether it is alive, as long as somebody wants to know.
 type prober struct {
 	detector *detector
-	host     string
+	place    place
 	wake     chan struct{}           // capacity 1
-	doubt    atomic.Pointer[waiting] // a call whose deadline has passed since the last answer
+	doubt    atomic.Pointer[waiting] // a call whose deadline has passed since the last conclusion
 
 	// The rest belongs to the goroutine.
 	conn     core.Native
 	link     *core.Link
-	silence  int       // intervals without an answer
-	asked    time.Time // when the latest question was put
-	last     *waiting  // on whose account
-	wantedAt time.Time // when somebody last wanted to know
+	source   *waiting      // on whose account conn was opened
+	silence  time.Duration // whole intervals without an answer
+	asked    time.Time     // when the latest question was put
+	wasDown  bool          // then
+	last     *waiting      // on whose account
+	wantedAt time.Time     // when somebody last wanted to know
 }
 
-// downInterval is the longest time between two questions to a host that is down: it
-// shall be used again as soon as it answers.
-const downInterval = time.Second
+const (
+	// downInterval is the longest time between two questions to a host that is down: it
+	// shall be used again as soon as it answers.
+	downInterval = time.Second
+	// lag is how late this process may be because it is busy. If it is later, it was
+	// suspended.
+	lag = time.Second
+)
 
 func (p *prober) run(ctx context.Context) {
 	defer func() { p.disconnect(nil) }()
 	for ctx.Err() == nil {
 		w := p.reason()
+		if p.detector.current(p.source) == nil {
+			p.disconnect(nil) // the handle that it belongs to has been closed
+		}
 		if w == nil {
 			p.silence = 0
 			if !p.rest(ctx) {
@@ -40,7 +50,7 @@ func (p *prober) run(ctx context.Context) {
 			}
 			continue
 		}
-		if time.Since(p.asked) > 2*w.options.patience() {
+		if time.Since(p.asked) > 2*w.options.patience()+lag {
 			p.silence = 0 // too long ago to mean anything: the process was suspended
 		}
 		p.asked = time.Now()
@@ -51,21 +61,22 @@ func (p *prober) run(ctx context.Context) {
 
 // reason returns on whose account the host is to be asked; nil if on nobody's.
 func (p *prober) reason() *waiting {
-	w := p.detector.foremost(p.host)
+	w := p.detector.foremost(p.place)
 	if w == nil {
-		w = p.doubt.Load()
+		w = p.detector.current(p.doubt.Load())
 	}
 	if w != nil {
 		p.last, p.wantedAt = w, time.Now()
 		return w
 	}
+	p.last = p.detector.current(p.last)
 	if p.last != nil && p.down() && time.Since(p.wantedAt) < p.last.options.DisposalTime {
 		return p.last // to see it come back
 	}
 	return nil
 }
 
-func (p *prober) down() bool { return p.detector.cluster.Down(p.host) != nil }
+func (p *prober) down() bool { return p.detector.cluster.Down(p.place.host) != nil }
 
 // rest waits for something to do. It reports false when there was nothing for long.
 func (p *prober) rest(ctx context.Context) bool {
@@ -103,39 +114,43 @@ func (p *prober) pause(ctx context.Context, o Options, intervals int) {
 // has one: it may be all that is broken. Opening one may take what is left until the
 // host is down, since a login can take longer than an interval.
 func (p *prober) allowed(o Options) int {
-	if p.conn != nil || p.down() {
+	if p.conn != nil || p.wasDown {
 		return 1
 	}
-	return max(1, o.Count-p.silence)
+	left := o.patience() - p.silence
+	return max(1, int((left+o.Interval-1)/o.Interval))
 }
 
 // examine puts one question and draws the conclusion. It returns how many intervals
 // that took, begun ones included.
 func (p *prober) examine(ctx context.Context, w *waiting) (intervals int) {
 	o, cluster, log := w.options, p.detector.cluster, w.link.Connector().Log()
+	p.wasDown = p.down()
 	allowed := p.allowed(o)
 	v, err := p.ask(ctx, w, o.Interval*time.Duration(allowed))
 	intervals = min(allowed, 1+int(time.Since(p.asked)/o.Interval))
 	if ctx.Err() != nil {
 		return intervals
 	}
-	if err != nil {
+	if err != nil || (p.wasDown && p.place.addr != "") { // what a name leads to now may be another place
 		p.disconnect(err)
 	}
-	switch v {
-	case alive:
+	switch {
+	case v == alive:
 		p.silence = 0
 		p.doubt.Store(nil)
-		cluster.MarkUp(p.host)
-	case unclear:
-		log.Debug("nothing can be said about the host", "host", p.host, "error", err)
+		cluster.MarkUp(p.place.host)
+	case v == unclear:
+		log.Debug("nothing can be said about the host", "host", p.place.host, "error", err)
 		p.doubt.CompareAndSwap(w, nil) // asking again would tell no more
-	case silent:
-		p.silence += intervals
-		log.Debug("host does not answer", "host", p.host, "intervals", p.silence, "error", err)
-		if p.silence >= o.Count {
-			cluster.MarkDown(p.host, fmt.Errorf("no answer to the host monitor in %d intervals of %s: %w", p.silence, o.Interval, err))
+	case p.wasDown && !p.down():
+		p.silence = 0 // somebody has heard of it meanwhile
+	default:
+		p.silence += o.Interval * time.Duration(intervals)
+		log.Debug("host does not answer", "host", p.place.host, "silence", p.silence, "error", err)
+		if p.wasDown || p.silence >= o.patience() {
 			p.doubt.Store(nil) // settled: else it would keep us asking a host that never comes back
+			p.detector.giveUp(p.place, fmt.Errorf("no answer to the host monitor for %s: %w", p.silence, err))
 		}
 	}
 	return intervals

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"syscall"
 	"time"
 
@@ -32,15 +31,18 @@ var (
 func (p *prober) ask(ctx context.Context, w *waiting, limit time.Duration) (verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	ended := make(chan time.Duration, 1)
+	stop := context.AfterFunc(ctx, func() { ended <- time.Since(p.asked) })
 	err := p.question(ctx, w)
+	late := !stop() && <-ended > limit+lag
 	var e *core.Error
 	switch {
 	case err == nil:
 		return alive, nil
-	case time.Since(p.asked) > 2*limit:
+	case late:
 		// Both the answer and the end of the time to give it came while nobody looked.
 		return unclear, errors.Join(errSuspended, err)
-	case errors.As(err, &e) && e.Phase == "credentials", errors.Is(err, errElsewhere), errors.Is(err, errPanic), ours(err):
+	case errors.As(err, &e) && e.Phase == "credentials", errors.Is(err, core.ErrClosed), errors.Is(err, errElsewhere), errors.Is(err, errPanic), ours(err):
 		return unclear, err
 	case ctx.Err() != nil:
 		return silent, err
@@ -76,11 +78,11 @@ func (p *prober) question(ctx context.Context, w *waiting) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", errPanic, r)
-			w.link.Connector().Log().Error("host monitor panicked", "host", p.host, "panic", r)
+			w.link.Connector().Log().Error("host monitor panicked", "host", p.place.host, "panic", r)
 		}
 	}()
 	if p.conn != nil {
-		err := p.conn.Ping(ctx)
+		err := p.ping(ctx, w.options)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -89,19 +91,37 @@ func (p *prober) question(ctx context.Context, w *waiting) (err error) {
 	return p.connect(ctx, w)
 }
 
-// connect opens a connection and makes sure that it leads to the host.
+// ping uses the connection that is open. If one silent interval is all it takes, half
+// of it is for a new connection: this one may be all that is broken.
+func (p *prober) ping(ctx context.Context, o Options) error {
+	if o.Count == 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.Interval/2)
+		defer cancel()
+	}
+	return p.conn.Ping(ctx)
+}
+
+// connect opens a connection and makes sure that it leads to the host. A host that is
+// down is asked for by its name, as those who want to connect to it do: its name may
+// lead to another machine by now, or the host may have a new address.
 func (p *prober) connect(ctx context.Context, w *waiting) error {
-	var err error
-	if p.conn, p.link, err = w.link.Connector().OpenBeside(ctx, w.link, monitorPrefix); err != nil {
-		p.conn, p.link = nil, nil
+	k := w.link.Connector()
+	open := k.OpenBeside
+	if p.wasDown {
+		open = k.OpenAnew
+	}
+	n, l, err := open(ctx, w.link, monitorPrefix)
+	if err != nil {
 		return err
 	}
+	p.conn, p.link, p.source = n, l, w
 	d := p.detector.cluster.Dialect()
-	if d == nil || strings.ContainsAny(p.host, ".:") { // known by its address only
+	if d == nil || p.place.addr != "" { // known by its address only
 		return nil
 	}
 	id, err := d.Identify(ctx, p.conn)
-	if err == nil && id.ID != "" && id.ID != p.host {
+	if err == nil && id.ID != "" && id.ID != p.place.host {
 		return fmt.Errorf("%w: %s", errElsewhere, id.ID)
 	}
 	return err
@@ -117,5 +137,5 @@ func (p *prober) disconnect(cause error) {
 		p.link.Abort(cause)
 	}
 	_ = p.conn.Close() // ours alone, and done with
-	p.conn, p.link = nil, nil
+	p.conn, p.link, p.source = nil, nil, nil
 }
