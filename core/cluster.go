@@ -59,7 +59,12 @@ type clusterOptions struct {
 type downMark struct {
 	cause error
 	until time.Time
+	addrs map[string]bool // what was dialled for a host without an identifier; nil for others
 }
+
+// covers tells that the mark is meant for what is being dialled. A name may lead to
+// several machines, or to another one by now.
+func (m downMark) covers(addr string) bool { return m.addrs == nil || m.addrs[addr] }
 
 // downExpiry bounds how long a host stays marked down when nobody watches it
 // any more: dials fail at once meanwhile, instead of hanging one by one.
@@ -143,19 +148,33 @@ func (c *Cluster) Links() iter.Seq[*Link] {
 
 // MarkDown declares a host dead: every connection to it is cut with cause, and
 // dials to it fail at once until it answers a probe or some seconds have
-// passed. Only proof justifies it; for a suspicion there is Suspect.
+// passed. A host that is known by its address only is down where its connections
+// led: the name may have led, or lead, elsewhere. Only proof justifies it; for a
+// suspicion there is Suspect.
 func (c *Cluster) MarkDown(host string, cause error) {
 	c.mu.Lock()
-	_, already := c.down[host]
-	c.down[host] = downMark{cause, time.Now().Add(downExpiry)}
+	already := c.downLocked(host) != nil
+	mark := c.down[host]
+	mark.cause, mark.until = cause, time.Now().Add(downExpiry)
+	if isAddress(host) && mark.addrs == nil {
+		mark.addrs = map[string]bool{}
+	}
+	var cut []*Link
+	for l := range c.links {
+		if l.owner != nil && l.Host() == host {
+			cut = append(cut, l)
+			if mark.addrs != nil {
+				mark.addrs[l.addr] = true
+			}
+		}
+	}
+	c.down[host] = mark
 	c.mu.Unlock()
 	if !already {
 		c.log.Info("host down", "host", host, "cause", cause)
 	}
-	for l := range c.Links() {
-		if l.Host() == host {
-			l.Abort(cause)
-		}
+	for _, l := range cut {
+		l.Abort(cause)
 	}
 }
 
@@ -255,7 +274,7 @@ func (c *Cluster) register(l *Link) error {
 		return ErrClosed
 	}
 	if l.owner != nil {
-		if cause := c.downLocked(l.Host()); cause != nil {
+		if cause := c.downLocked(l.Host()); cause != nil && c.down[l.Host()].covers(l.addr) {
 			return &LostError{Host: l.Host(), Aborted: true, Err: fmt.Errorf("host is down: %w", cause)}
 		}
 		c.inUse++
@@ -316,7 +335,7 @@ func (c *Cluster) condemn(t *Topology) {
 		}
 		h, known := t.Host(l.Host())
 		switch {
-		case !known && t.hasAddr(l.Host()):
+		case !known && isAddress(l.Host()):
 			// still dialling by a name that is not an instance's
 		case !known:
 			l.Condemn(fmt.Errorf("instance %s is no longer part of the cluster", l.Host()))
@@ -326,9 +345,9 @@ func (c *Cluster) condemn(t *Topology) {
 	}
 }
 
-// hasAddr tells that name is not one of the instance IDs but an address that a
+// isAddress tells that a host's name is not an instance's ID but the address that a
 // connection was dialled by.
-func (t *Topology) hasAddr(name string) bool { return strings.ContainsAny(name, ".:") }
+func isAddress(host string) bool { return strings.ContainsAny(host, ".:/") }
 
 // WaitVerified waits until a writer was confirmed to be one at since or later,
 // and returns that topology. It ends with ctx or with the Cluster.
