@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/awsdb/awsdb/conformance/frontend"
@@ -134,6 +135,34 @@ func TestWrongProbeParameters(t *testing.T) {
 			if err != nil && (!strings.Contains(err.Error(), key) || strings.Contains(err.Error(), "pl4nted")) {
 				t.Errorf("%s: %v", params[0], err)
 			}
+		}
+	})
+}
+
+// A connection string may name several hosts of a database that is no cluster. That
+// the first is down does not keep anybody from the second.
+func TestSecondHostOfAConnectionString(t *testing.T) {
+	o := lab.Options{Flavor: frontend.PostgreSQL.Flavors().Community[0], Instances: 2}
+	synctest.Test(t, func(t *testing.T) {
+		o.Network, o.Latency = lab.Memory, latency
+		c := start(t, frontend.PostgreSQL, o) // MySQL's connection strings name one
+		first := c.Instance("mydb-1")
+		dsn := strings.Replace(c.DSN(first.Host(), "connect_timeout=2", "failure_detection_time=10000", "failure_detection_interval=1000"),
+			first.Host(), first.Host()+","+c.Instance("mydb-2").Host(), 1)
+		p := openWith(t, c, frontend.Options{DSN: dsn})
+		held := p.hold(t, 2)
+		first.Vanish(lab.LosingRequests)
+		if _, err := held[0].ExecContext(t.Context(), "select 1"); err == nil {
+			t.Error("answered by a host that has vanished")
+		}
+		for range 120 {
+			if err := p.PingContext(t.Context()); err != nil {
+				t.Fatalf("the second host is not reached: %v", err)
+			}
+			time.Sleep(time.Second)
+		}
+		for _, conn := range held {
+			_ = conn.Close() // cut
 		}
 	})
 }
