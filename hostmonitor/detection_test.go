@@ -108,8 +108,7 @@ func TestAnsweringHostIsLeftAlone(t *testing.T) {
 					t.Fatalf("the call was ended: %v", err)
 				default:
 				}
-				_ = c.Close() // the end of the call
-				_ = <-done
+				abandon(t, c, done)
 			})
 		})
 	}
@@ -137,8 +136,7 @@ func TestNameThatHasMoved(t *testing.T) {
 			time.Sleep(time.Second)
 			open(t, k)
 		}
-		_ = moved.Close() // the end of the call
-		_ = <-busy
+		abandon(t, moved, busy)
 	})
 }
 
@@ -225,8 +223,7 @@ func TestStaleProbe(t *testing.T) {
 			if c.Link().Lost() != nil {
 				t.Errorf("count %d: %v", count, c.Link().Lost())
 			}
-			_ = c.Close()
-			_ = <-done
+			abandon(t, c, done)
 		})
 	}
 }
@@ -260,9 +257,8 @@ func TestDeafDialer(t *testing.T) {
 		time.Sleep(quick.DetectionTime + deafFor + time.Second)
 		if c.Link().Lost() == nil {
 			t.Error("the call still waits")
-			_ = c.Close()
 		}
-		_ = <-done
+		abandon(t, c, done)
 	})
 }
 
@@ -297,8 +293,7 @@ func TestSharedClusterDifferentOptions(t *testing.T) {
 		start := time.Now()
 		first, second := begin(t, short), begin(t, long)
 		time.Sleep(quick.DetectionTime + 1900*time.Millisecond)
-		_ = short.Close() // gives up
-		_ = <-first
+		abandon(t, short, first)
 		if err := <-second; err == nil || time.Since(start) < 30*time.Second {
 			t.Errorf("cut after %s: %v", time.Since(start), err)
 		}
@@ -392,8 +387,7 @@ func TestDisposal(t *testing.T) {
 		c := open(t, k)
 		done := begin(t, c)
 		time.Sleep(20 * time.Second)
-		_ = c.Close()
-		_ = <-done
+		abandon(t, c, done)
 		time.Sleep(time.Minute - 2*time.Second)
 		if n := f.connections(here); n != 1 {
 			t.Errorf("%d connections before the time", n)
@@ -423,7 +417,6 @@ func TestCloseDuringAQuestion(t *testing.T) {
 		if err := k.Close(); err != nil || time.Since(start) > 10*time.Millisecond { // the fake network's own pace
 			t.Errorf("after %s: %v", time.Since(start), err)
 		}
-		_ = c.Close()
-		_ = <-done
+		abandon(t, c, done)
 	})
 }

@@ -34,7 +34,9 @@
 //
 // A host that is down is asked on, once per interval, and where it refuses at least every
 // second, until it answers or nobody has wanted it for monitor_disposal_time_ms. With its
-// first answer connections to it are welcome again.
+// first answer connections to it are welcome again. It is asked for by its name then, as
+// those who want to connect to it do; and where a database has no identifier, another
+// machine behind the same name is not down.
 //
 // # Deadlines
 //

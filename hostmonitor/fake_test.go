@@ -333,6 +333,15 @@ func begin(t *testing.T, c *core.Conn) <-chan error {
 	return done
 }
 
+// abandon ends a query that is never answered, unless it has been cut.
+func abandon(t *testing.T, c *core.Conn, done <-chan error) {
+	t.Helper()
+	_ = c.Close() // perhaps cut already
+	if err := <-done; err == nil {
+		t.Error("a query was answered that never is")
+	}
+}
+
 func mustNew(t *testing.T, o Options) core.Plugin {
 	t.Helper()
 	p, err := New(o)

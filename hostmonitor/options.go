@@ -27,7 +27,8 @@ type Options struct {
 
 // New returns the plugin "host_monitoring_v2" for explicit use, as in
 // pgdriver.WithPlugins(monitor, failover). Several handles may have the same. The error
-// tells of negative options and matches core.ErrConfig.
+// tells of negative options, and of intervals that add up to more than ten years, and
+// matches core.ErrConfig.
 func New(o Options) (core.Plugin, error) {
 	if o.DetectionTime == 0 {
 		o.DetectionTime = 30 * time.Second
