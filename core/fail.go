@@ -21,7 +21,7 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 		lost = c.link.TimedOut()
 	}
 	switch {
-	case ctx.Err() != nil && (lost == nil || !lost.Aborted):
+	case ctx.Err() != nil && (lost == nil || !lost.Aborted || lost.Err == context.Cause(ctx)): //nolint:errorlint // cut for this very caller, see closeUnused
 		return c.canceled(ctx, call, sent, closed, err)
 	case fault == FaultReadOnly && !c.readOnly:
 		return c.refused(ctx, call, err)

@@ -65,16 +65,16 @@ func TestSystemVariablesPass(t *testing.T) {
 // server, which would call them an unknown variable on each connect.
 func TestMisspeltParametersDoNot(t *testing.T) {
 	for key, want := range map[string]string{
-		"pluginz":                "did you mean plugins?",
-		"failoverTimeoutSecs":    "did you mean failover_timeout_sec?",
-		"failover_timout_sec":    "did you mean failover_timeout_sec?",
-		"clusterIds":             "did you mean cluster_id?",
-		"topology_refesh_ms":     "did you mean topology_refresh_ms?",
-		"iamRegion":              `import _ "github.com/awsdb/awsdb/iamauth"`,
-		"secretsManagerSecretId": `import _ "github.com/awsdb/awsdb/secrets"`,
-		"failureDetectionTime":   `import _ "github.com/awsdb/awsdb/hostmonitor"`,
-		"socketTimeout":          "is not supported",
-		"wrapperProfileName":     "is not supported",
+		"pluginz":                    "did you mean plugins?",
+		"failoverTimeoutSecs":        "did you mean failover_timeout_sec?",
+		"failover_timout_sec":        "did you mean failover_timeout_sec?",
+		"clusterIds":                 "did you mean cluster_id?",
+		"topology_refesh_ms":         "did you mean topology_refresh_ms?",
+		"iamRegion":                  `import _ "github.com/awsdb/awsdb/iamauth"`,
+		"secretsManagerSecretId":     `import _ "github.com/awsdb/awsdb/secrets"`,
+		"readerHostSelectorStrategy": `import _ "github.com/awsdb/awsdb/readwrite"`,
+		"socketTimeout":              "is not supported",
+		"wrapperProfileName":         "is not supported",
 	} {
 		_, err := Driver{}.OpenConnector("app@tcp(db.example)/x?" + key + "=1")
 		if !errors.Is(err, core.ErrConfig) || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), want) {

@@ -405,3 +405,28 @@ func TestB98_CommitInFlight(t *testing.T) {
 		})
 	}
 }
+
+// B32: a caller who gives up while a statement closed before is being closed at the
+// server gets the error of the context, like everybody else.
+func TestB32_CancelledWhileStatementsAreClosed(t *testing.T) {
+	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
+		p := writable(t, c)
+		tx, err := p.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback()
+		s, err := tx.PrepareContext(t.Context(), c.sql.InstanceID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.Writer().Freeze()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err = tx.PrepareContext(ctx, "select 1")
+		is(t, "prepare", err, context.Canceled)
+	})
+}
