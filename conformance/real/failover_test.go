@@ -193,7 +193,7 @@ func failoversAtWork(t *testing.T, c *cluster) {
 		t.Errorf("close: %v", err)
 	}
 	noSessionLeft(t, c)
-	s.verify(t)
+	s.verify(t, *failovers*workers)
 }
 
 func (s *scenario) report(t *testing.T) {
@@ -214,8 +214,9 @@ func noSessionLeft(t *testing.T, c *cluster) {
 	}
 }
 
-// verify compares what the application was told with what the servers have and what they received.
-func (s *scenario) verify(t *testing.T) {
+// verify compares what the application was told with what the servers have and what they received. Fewer
+// acknowledged writes than enough prove nothing.
+func (s *scenario) verify(t *testing.T, enough int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.problems {
@@ -248,7 +249,7 @@ func (s *scenario) verify(t *testing.T) {
 			t.Errorf("%s is stored %d times", id, n)
 		}
 	}
-	if len(s.acked) < *failovers*workers {
+	if len(s.acked) < enough {
 		t.Errorf("only %d writes were acknowledged: this proves nothing", len(s.acked))
 	}
 	s.verifyDeliveries(t, hosts)

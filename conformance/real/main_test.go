@@ -13,6 +13,7 @@ import (
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	_ "github.com/awsdb/awsdb/failover"
+	_ "github.com/awsdb/awsdb/hostmonitor"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -55,7 +56,8 @@ func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 	return &cluster{c, f, f.SQL(), f.Codes()}
 }
 
-// open opens a pool for a host of the cluster. The plugins are those that are linked in: failover.
+// open opens a pool for a host of the cluster. The plugins are those that are linked in, unless
+// the parameters say otherwise: failover and host_monitoring_v2.
 func open(t *testing.T, c *cluster, host string, params ...string) *frontend.Handle {
 	t.Helper()
 	return openWith(t, c, frontend.Options{DSN: c.DSN(host, params...)})

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -17,18 +19,20 @@ import (
 // native calls f with the pgx connection under a connection of the pool.
 func native(t *testing.T, conn *sql.Conn, f func(ctx context.Context, c *pgx.Conn) error) {
 	t.Helper()
-	err := bounded(patience, func(ctx context.Context) error {
-		return conn.Raw(func(driverConn any) error {
-			c, ok := pgdriver.Unwrap(driverConn)
-			if !ok {
-				return fmt.Errorf("no pgx connection under %T", driverConn)
-			}
-			return f(ctx, c)
-		})
-	})
+	err := bounded(patience, func(ctx context.Context) error { return raw(ctx, conn, f) })
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func raw(ctx context.Context, conn *sql.Conn, f func(ctx context.Context, c *pgx.Conn) error) error {
+	return conn.Raw(func(driverConn any) error {
+		c, ok := pgdriver.Unwrap(driverConn)
+		if !ok {
+			return fmt.Errorf("no pgx connection under %T", driverConn)
+		}
+		return f(ctx, c)
+	})
 }
 
 func session(t *testing.T, db *frontend.Handle) *sql.Conn {
@@ -84,6 +88,45 @@ func TestCopyAndNotifications(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestListenerAndCopyOnAHungServer: what waits beneath database/sql is watched like any call. A healthy server may stay
+// silent for as long as there is nothing to say.
+func TestListenerAndCopyOnAHungServer(t *testing.T) {
+	cluster := start(t, frontend.PostgreSQL, lab.Options{})
+	writer := cluster.Writer()
+	db := open(t, cluster, cluster.Endpoint(), monitored("failover_timeout_sec=2")...)
+	mustExec(t, db.DB, "create table copied (id int)")
+	copying, listening := session(t, db), session(t, db)
+	var calls waiting
+	calls.call(func() error {
+		return raw(t.Context(), listening, func(ctx context.Context, c *pgx.Conn) error {
+			if _, err := c.Exec(ctx, "listen news"); err != nil {
+				return err
+			}
+			_, err := c.WaitForNotification(ctx)
+			return err
+		})
+	})
+	calls.call(func() error {
+		return raw(t.Context(), copying, func(ctx context.Context, c *pgx.Conn) error {
+			_, err := c.PgConn().CopyTo(ctx, io.Discard, "copy (select pg_sleep(3600)) to stdout")
+			return err
+		})
+	})
+	time.Sleep(3 * detection)
+	calls.mu.Lock()
+	for _, e := range calls.calls {
+		t.Errorf("on a healthy server, a call ended after %v: %v", e.took, e.err)
+	}
+	calls.mu.Unlock()
+	writer.Freeze()
+	defer writer.Heal()
+	began := time.Now()
+	for _, e := range calls.wait() {
+		wantAborted(t, "a call that waits", e.err)
+	}
+	t.Logf("both ended %v after the server had stopped", time.Since(began).Round(time.Millisecond))
 }
 
 // TestSessionSettings: whatever the application asks for in the connection string or in its hook holds on every
