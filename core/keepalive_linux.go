@@ -11,7 +11,10 @@ import (
 const tcpUserTimeout = 0x12
 
 // setUserTimeout bounds how long sent data may stay unacknowledged before the
-// kernel gives the connection up with ETIMEDOUT.
+// kernel gives the connection up with ETIMEDOUT. It bounds two more waits: that for a
+// peer to have room for more, and that for an answer to keep-alive probes, of which the
+// kernel then no longer counts how many have had none (measured in
+// conformance/blackhole, as the kernel's tcp_timer.c has it).
 func setUserTimeout(c *net.TCPConn, d time.Duration) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
