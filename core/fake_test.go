@@ -49,6 +49,8 @@ type fakeHost struct {
 	frozen  bool // accepts, and answers nothing
 	ignores byte // the one request it does not answer, being busy with it
 
+	suspends []time.Duration // for so long this process is suspended when it asks next, and then
+
 	dials, probes, calls int
 	inTx                 int // open transactions
 	conns                map[net.Conn]bool
@@ -251,8 +253,19 @@ type fakeDialect struct{ cluster *fakeCluster }
 func (d fakeDialect) Code() string    { return "fake" }
 func (d fakeDialect) Clustered() bool { return !d.cluster.plain }
 
+func (f *fakeCluster) suspend(h *fakeHost) {
+	var d time.Duration
+	f.mu.Lock()
+	if len(h.suspends) > 0 {
+		d, h.suspends = h.suspends[0], h.suspends[1:]
+	}
+	f.mu.Unlock()
+	time.Sleep(d)
+}
+
 func (d fakeDialect) Identify(ctx context.Context, c Native) (Identity, error) {
 	n := c.(*fakeNative)
+	d.cluster.suspend(n.host)
 	if err := n.exchange(ctx, 'i'); err != nil {
 		return Identity{}, err
 	}

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -133,6 +134,37 @@ func TestMonitorSurvivesAPanic(t *testing.T) {
 			t.Errorf("the writer is %q: the monitor did not survive", w.ID)
 		}
 	})
+}
+
+// B83: a question that failed while the process was suspended is no doubt about the
+// writer, and put again once. A second failure is one, whatever it took.
+func TestSuspendedDuringAQuestion(t *testing.T) {
+	for name, test := range map[string]struct {
+		suspends []time.Duration
+		search   bool
+	}{
+		"once":                   {[]time.Duration{time.Minute}, false},
+		"now and then":           {[]time.Duration{time.Minute, 0, time.Minute, 0, time.Minute}, false},
+		"not much beyond limits": {slices.Repeat([]time.Duration{6 * time.Second}, 3), true},
+		"a driver without limit": {slices.Repeat([]time.Duration{time.Minute}, 3), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeCluster("w1", "r1")
+				k := f.handle(t, nil)
+				open(t, k)
+				if err := k.Cluster().Ready(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second) // not at the very moment of a question
+				f.with("w1", func(h *fakeHost) { h.suspends = test.suspends })
+				time.Sleep(10 * time.Minute)
+				if n := read(f, "r1", dialsOf); (n > 0) != test.search {
+					t.Errorf("the reader was dialled %d times", n)
+				}
+			})
+		})
+	}
 }
 
 // B14: how often hosts are asked, calm, in a search that finds nothing, and

@@ -113,9 +113,8 @@ func (w *watcher) run(ctx context.Context, reports chan<- *report) {
 	defer timer.Stop()
 	answered := false // the previous time
 	for ctx.Err() == nil {
-		start := time.Now()
-		o, err := w.safeProbe(ctx, false)
-		r := &report{observation: o, from: w, host: w.host, source: w.source, start: start, err: err}
+		r := w.question(ctx)
+		err := r.err
 		r.refused = err != nil && w.failure.Load() == nil
 		if err != nil {
 			w.disconnect()
@@ -132,6 +131,25 @@ func (w *watcher) run(ctx context.Context, reports chan<- *report) {
 		case <-w.wake:
 		case <-ctx.Done():
 		}
+	}
+}
+
+// question asks the host. An answer that fails to come while this process is suspended
+// (a function on a frozen machine, a laptop) tells nothing: its limit has passed while
+// nobody looked. The question is put again then, once, on a new connection.
+func (w *watcher) question(ctx context.Context) *report {
+	for again := true; ; again = false {
+		limit := w.cluster.options.queryTimeout
+		if w.conn == nil {
+			limit += w.cluster.options.connectTimeout
+		}
+		start := time.Now()
+		o, err := w.safeProbe(ctx, false)
+		if err == nil || !again || ctx.Err() != nil || time.Since(start) <= 2*limit {
+			return &report{observation: o, from: w, host: w.host, source: w.source, start: start, err: err}
+		}
+		w.cluster.log.Debug("this process was suspended during a question", "host", w.host.ID, "error", err)
+		w.disconnect()
 	}
 }
 
