@@ -40,13 +40,17 @@ func start(t *testing.T, f frontend.Frontend) *cluster {
 	return &cluster{c, f, f.SQL()}
 }
 
-// each runs a test with a cluster of each engine.
+// each runs a test with a cluster of each engine, at the same time as all others.
 func each(t *testing.T, test func(t *testing.T, c *cluster)) {
 	t.Helper()
 	if outside != nil {
 		t.Skip(outside)
 	}
-	frontend.Each(t, func(t *testing.T, f frontend.Frontend) { test(t, start(t, f)) })
+	t.Parallel()
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
+		t.Parallel()
+		test(t, start(t, f))
+	})
 }
 
 // open opens a pool for a host of the cluster.

@@ -2,6 +2,7 @@ package blackhole
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,6 +30,10 @@ func TestMain(m *testing.M) {
 		if err := prepare(); err != nil {
 			fmt.Fprintln(os.Stderr, "blackhole:", err)
 			os.Exit(1)
+		}
+		flag.Parse()
+		if err := flag.Set("test.parallel", "16"); err != nil { // the tests do little but wait
+			panic(err)
 		}
 		goleak.VerifyTestMain(m)
 	case os.Getenv("AWSDB_UNIT") == "1":

@@ -55,6 +55,7 @@ func eachLoss(t *testing.T, test func(t *testing.T, c *cluster, lose func(*lab.I
 // ended is how a call that waited has ended.
 type ended struct {
 	err  error
+	at   time.Time
 	took time.Duration
 }
 
@@ -70,9 +71,10 @@ func (w *waiting) call(f func() error) {
 	w.group.Go(func() {
 		began := time.Now()
 		err := f()
+		at := time.Now()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.calls = append(w.calls, ended{err, time.Since(began)})
+		w.calls = append(w.calls, ended{err, at, at.Sub(began)})
 	})
 }
 
@@ -153,16 +155,16 @@ func silentHost(t *testing.T, c *cluster, i *lab.Instance, lose func(*lab.Instan
 	var calls waiting
 	calls.sleeping(t, c, db.DB, i, each, forEver)
 
+	lost := time.Now()
 	lose(i)
 	defer i.Heal()
-	lost := time.Now()
 	for _, conn := range later {
 		calls.call(func() error { return conn.QueryRowContext(t.Context(), c.sql.InstanceID).Scan(new(string)) })
 	}
 	for _, e := range calls.wait() {
 		wantAborted(t, "a call that waits", e.err)
-		if e.took < detection-detectionInterval {
-			t.Errorf("a call ended after %v: that is no proof against the host", e.took)
+		if silent := e.at.Sub(lost); silent < (detectionCount-1)*detectionInterval {
+			t.Errorf("a call ended %v after the loss: that is no proof against the host", silent)
 		}
 	}
 	t.Logf("all calls ended after %v; the settings make %v", time.Since(lost).Round(time.Millisecond), detection)
