@@ -3,22 +3,16 @@ package blackhole
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
 
-// The settings of the host monitor in these tests. A host that stops answering while a call waits is down when
-// detection has passed since the call began to wait, long before the kernel's limits.
-const (
-	detectionTime     = 500 * time.Millisecond
-	detectionInterval = 200 * time.Millisecond
-	detectionCount    = 3
-	detection         = detectionTime + detectionCount*detectionInterval
-)
+// detection are the settings of the host monitor in these tests, far below the kernel's limits.
+var detection = frontend.Detection{Time: 500 * time.Millisecond, Interval: 200 * time.Millisecond, Count: 3}
 
 // promptly is how soon a place in the pool is free after a call has ended, and how exact a deadline is. It is
 // demanded of the best of some rounds: the machine may be busy with something else.
@@ -26,15 +20,6 @@ const (
 	promptly = 100 * time.Millisecond
 	rounds   = 2
 )
-
-// monitored are those settings as parameters, and more.
-func monitored(more ...string) []string {
-	return append([]string{
-		fmt.Sprintf("failure_detection_time_ms=%d", detectionTime.Milliseconds()),
-		fmt.Sprintf("failure_detection_interval_ms=%d", detectionInterval.Milliseconds()),
-		fmt.Sprintf("failure_detection_count=%d", detectionCount),
-	}, more...)
-}
 
 // wantAborted demands that err is that of a connection which awsdb has cut, not the kernel.
 func wantAborted(t *testing.T, what string, err error) {
@@ -85,7 +70,7 @@ func TestMonitor(t *testing.T) {
 }
 
 func monitorRound(t *testing.T, c *cluster, i *lab.Instance, loss loss, acked bool) (slot time.Duration) {
-	db := open(t, c, i.Host(), monitored("plugins=host_monitoring_v2")...)
+	db := open(t, c, i.Host(), detection.Params("plugins=host_monitoring_v2")...)
 	links := idle(t, db, 3)
 	i.ResetStatements()
 	var done <-chan ended
@@ -104,12 +89,12 @@ func monitorRound(t *testing.T, c *cluster, i *lab.Instance, loss loss, acked bo
 	took := end.at.Sub(began)
 	eventually(t, "the connection is held", func() bool { return db.Stats().InUse == 0 })
 	slot = time.Since(end.at)
-	t.Logf("ended after %v, the settings make %v; place in the pool free %v later", ms(took), detection, slot)
+	t.Logf("ended after %v, the settings make %v; place in the pool free %v later", ms(took), detection.Total(), slot)
 	wantAborted(t, "the call", end.err)
 	if !errors.Is(end.err, core.ErrOutcomeUnknown) {
 		t.Errorf("%v, want %v", end.err, core.ErrOutcomeUnknown)
 	}
-	if took < detection-detectionInterval {
+	if took < detection.Total()-detection.Interval {
 		t.Errorf("ended after %v: that is no proof against the host", took)
 	}
 	allCut(t, links)
@@ -163,7 +148,7 @@ func TestDeadline(t *testing.T) {
 func TestFailover(t *testing.T) {
 	each(t, func(t *testing.T, c *cluster) {
 		old, next := c.Writer(), c.Readers()[0]
-		db := open(t, c, c.Endpoint(), monitored()...)
+		db := open(t, c, c.Endpoint(), detection.Params()...)
 		conn, _ := session(t, db)
 		heal := drop(t, old, everything)
 		if err := c.Promote(next.ID(), lab.PromoteOptions{DNSLag: patience}); err != nil {
@@ -171,7 +156,7 @@ func TestFailover(t *testing.T) {
 		}
 		began := time.Now()
 		end := <-call(t.Context(), c, conn)
-		t.Logf("ended after %v; the monitor's settings make %v", ms(end.at.Sub(began)), detection)
+		t.Logf("ended after %v; the monitor's settings make %v", ms(end.at.Sub(began)), detection.Total())
 		wantAborted(t, "the call", end.err)
 		if !errors.Is(end.err, core.ErrFailoverSuccess) {
 			t.Errorf("%v, want %v", end.err, core.ErrFailoverSuccess)
@@ -180,7 +165,7 @@ func TestFailover(t *testing.T) {
 			t.Errorf("landed on %s, want %s", id, next.ID())
 		}
 		heal()
-		reader := open(t, c, old.Host(), monitored()...)
+		reader := open(t, c, old.Host(), detection.Params()...)
 		if id := works(t, c, reader); id != old.ID() {
 			t.Errorf("landed on %s, want %s", id, old.ID())
 		}

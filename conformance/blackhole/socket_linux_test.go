@@ -90,7 +90,7 @@ func TestOwnSocketOptions(t *testing.T) {
 		var mu sync.Mutex
 		var sockets []*net.TCPConn
 		db, err := c.front.Open(frontend.Options{
-			Lab: c.Cluster, DSN: c.DSN(c.Endpoint(), monitored()...),
+			Lab: c.Cluster, DSN: c.DSN(c.Endpoint(), detection.Params()...),
 			Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				conn, err := c.DialContext(ctx, network, addr)
 				if err == nil {

@@ -172,7 +172,7 @@ func round(db *frontend.Handle, front frontend.Frontend, o *orders, log *message
 			ended(c.Name, err)
 		})
 	}
-	time.Sleep(2 * detection) // so that the host is being asked
+	time.Sleep(2 * detection.Total()) // so that the host is being asked
 	log.take()
 	goesOn := make(chan os.Signal, 1)
 	signal.Notify(goesOn, syscall.SIGCONT)
@@ -183,7 +183,7 @@ func round(db *frontend.Handle, front frontend.Frontend, o *orders, log *message
 	ended("first query", ask(ctx, db, front))
 	ended("first dial", dial(ctx, db))
 	calls.Wait()
-	time.Sleep(2 * detection) // for what the monitors conclude
+	time.Sleep(2 * detection.Total()) // for what the monitors conclude
 	for _, link := range links {
 		if lost := link.Lost(); lost != nil && lost.Aborted {
 			r.Cut++

@@ -40,20 +40,13 @@ func TestMain(m *testing.M) {
 
 // All times that the application is given are far below frozen.
 const (
-	frozen            = 8 * time.Second
-	detectionTime     = 400 * time.Millisecond
-	detectionInterval = 300 * time.Millisecond
-	detectionCount    = 3
-	detection         = detectionTime + detectionCount*detectionInterval
+	frozen = 8 * time.Second
 	// patience is how long anything may take. Only a test that fails waits so long.
 	patience = 60 * time.Second
 
 	// mostLogins are the first dial's and, where their questions were under way, one for each monitor; and one more
 	// that was under way itself, and that the server takes for good.
 	mostLogins = 4
-	// mostQuestions is twice what the topology monitor (two statements five times) and the host monitor (one, every
-	// interval) ask in a second. If all that was missed were made up for it would be ten times as much.
-	mostQuestions = 2 * (10 + int(time.Second/detectionInterval))
 
 	ready  = "ready"
 	rounds = 2
@@ -62,14 +55,17 @@ const (
 // watch is the user of awsdb's own connections.
 const watch = "watch"
 
-var params = []string{
-	fmt.Sprintf("failure_detection_time_ms=%d", detectionTime.Milliseconds()),
-	fmt.Sprintf("failure_detection_interval_ms=%d", detectionInterval.Milliseconds()),
-	fmt.Sprintf("failure_detection_count=%d", detectionCount),
+var detection = frontend.Detection{Time: 400 * time.Millisecond, Interval: 300 * time.Millisecond, Count: 3}
+
+// mostQuestions is twice what the topology monitor (two statements five times) and the host monitor (one, every
+// interval) ask in a second. If all that was missed were made up for it would be several times as much.
+var mostQuestions = 2 * (10 + int(time.Second/detection.Interval))
+
+var params = detection.Params(
 	"topology_refresh_ms=200", "cluster_topology_connect_timeout_ms=2000", "cluster_topology_socket_timeout_ms=2000",
 	"failover_timeout_sec=2", "auxiliary_query_timeout_sec=2",
-	"topology-monitoring-user=" + watch, "monitoring-user=" + watch,
-}
+	"topology-monitoring-user="+watch, "monitoring-user="+watch,
+)
 
 // process is a running application.
 type process struct {
@@ -165,7 +161,7 @@ func ordersFor(c *lab.Cluster, f frontend.Frontend, calls []order) orders {
 // TestFrozen covers B83: for an application that was stopped, all goes on as if nothing had happened, whether it was idle
 // or in the middle of calls and questions.
 func TestFrozen(t *testing.T) {
-	answered, waiting := frozen/2, frozen+4*detection // they begin somewhat before
+	answered, waiting := frozen/2, frozen+4*detection.Total() // they begin somewhat before
 	for name, test := range map[string]struct {
 		calls []order
 		asked bool // it is stopped while awsdb's own questions are under way
@@ -207,7 +203,7 @@ func thawed(t *testing.T, c *lab.Cluster, p *process, asked bool) {
 	if asked {
 		before = func() {
 			c.Writer().Slow(time.Second)
-			time.Sleep(2 * detectionInterval) // every question is under way now
+			time.Sleep(2 * detection.Interval) // every question is under way now
 		}
 		after = func() { c.Writer().Slow(0) }
 	}

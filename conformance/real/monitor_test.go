@@ -14,26 +14,11 @@ import (
 	"github.com/awsdb/awsdb/lab"
 )
 
-// The settings of the host monitor in these tests. A host that stops answering while a call waits is down when
-// detection has passed since the call began to wait.
-const (
-	detectionTime     = 500 * time.Millisecond
-	detectionInterval = 200 * time.Millisecond
-	detectionCount    = 3
-	detection         = detectionTime + detectionCount*detectionInterval
-)
+// detection are the settings of the host monitor in these tests.
+var detection = frontend.Detection{Time: 500 * time.Millisecond, Interval: 200 * time.Millisecond, Count: 3}
 
 // forEver is longer than any test waits.
 const forEver = 2 * patience
-
-// monitored are those settings as parameters, and more.
-func monitored(more ...string) []string {
-	return append([]string{
-		fmt.Sprintf("failure_detection_time_ms=%d", detectionTime.Milliseconds()),
-		fmt.Sprintf("failure_detection_interval_ms=%d", detectionInterval.Milliseconds()),
-		fmt.Sprintf("failure_detection_count=%d", detectionCount),
-	}, more...)
-}
 
 // losses are the ways to lose a host that give no sign of it.
 var losses = map[string]func(*lab.Instance){
@@ -145,7 +130,7 @@ func TestSilentHost(t *testing.T) {
 
 func silentHost(t *testing.T, c *cluster, i *lab.Instance, lose func(*lab.Instance)) {
 	const each = 3 // calls that wait, calls that are made later, idle connections
-	db := open(t, c, i.Host(), monitored("plugins=host_monitoring_v2")...)
+	db := open(t, c, i.Host(), detection.Params("plugins=host_monitoring_v2")...)
 	db.SetMaxIdleConns(3 * each)
 	var later []*sql.Conn
 	for range each {
@@ -163,11 +148,11 @@ func silentHost(t *testing.T, c *cluster, i *lab.Instance, lose func(*lab.Instan
 	}
 	for _, e := range calls.wait() {
 		wantAborted(t, "a call that waits", e.err)
-		if silent := e.at.Sub(lost); silent < (detectionCount-1)*detectionInterval {
+		if silent := e.at.Sub(lost); silent < time.Duration(detection.Count-1)*detection.Interval {
 			t.Errorf("a call ended %v after the loss: that is no proof against the host", silent)
 		}
 	}
-	t.Logf("all calls ended after %v; the settings make %v", time.Since(lost).Round(time.Millisecond), detection)
+	t.Logf("all calls ended after %v; the settings make %v", time.Since(lost).Round(time.Millisecond), detection.Total())
 	for _, link := range idle {
 		if link.Lost() == nil {
 			t.Error("an idle connection to the host was not cut")
@@ -192,7 +177,7 @@ func silentHost(t *testing.T, c *cluster, i *lab.Instance, lose func(*lab.Instan
 func TestSilentReaderFailsOver(t *testing.T) {
 	eachLoss(t, func(t *testing.T, c *cluster, lose func(*lab.Instance)) {
 		i := c.Readers()[0]
-		db := open(t, c, i.Host(), monitored()...)
+		db := open(t, c, i.Host(), detection.Params()...)
 		where := func() string { return scalar[string](t, db.DB, c.sql.InstanceID) }
 		if id := where(); id != i.ID() {
 			t.Fatalf("landed on %s, want %s", id, i.ID())
@@ -227,7 +212,7 @@ func TestHungWriterComesBack(t *testing.T) {
 	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		c := start(t, f, lab.Options{})
 		writer := c.Writer()
-		db := open(t, c, c.Endpoint(), monitored("failover_timeout_sec=2")...)
+		db := open(t, c, c.Endpoint(), detection.Params("failover_timeout_sec=2")...)
 		mustExec(t, db.DB, createWrites)
 		insert := func(id string) string {
 			return fmt.Sprintf("insert into writes (id, attempt, host) values ('%s', '', %s)", id, c.sql.Host)
@@ -290,7 +275,7 @@ func TestHungWriterIsReplaced(t *testing.T) {
 	)
 	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		c := start(t, f, lab.Options{})
-		db := open(t, c, c.Endpoint(), monitored()...)
+		db := open(t, c, c.Endpoint(), detection.Params()...)
 		db.SetMaxIdleConns(workers)
 		s := newScenario(t, c, db)
 		stop := sync.OnceFunc(s.start())
@@ -322,7 +307,7 @@ func (s *scenario) hang(t *testing.T) time.Duration {
 		t.Fatalf("%s was promoted and does not accept writes", next.ID())
 	}
 	s.awaitAll(t, 1)
-	late := max(0, time.Since(began)-max(detection, since.Sub(began)))
+	late := max(0, time.Since(began)-max(detection.Total(), since.Sub(began)))
 	t.Logf("%s hung, %s takes writes after %4d ms, all worked again after %4d ms: %d ms later than possible", old.ID(), next.ID(),
 		since.Sub(began).Milliseconds(), time.Since(began).Milliseconds(), late.Milliseconds())
 	continued(t, s, old)
@@ -335,7 +320,7 @@ func TestLongCallsOnHealthyHosts(t *testing.T) {
 	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
 		c := start(t, f, lab.Options{})
 		writer := c.Writer()
-		db := open(t, c, c.Endpoint(), monitored()...)
+		db := open(t, c, c.Endpoint(), detection.Params()...)
 		const together = 4
 		db.SetMaxIdleConns(together)
 		links(t, db, together) // so that the calls need no new connection
@@ -343,7 +328,7 @@ func TestLongCallsOnHealthyHosts(t *testing.T) {
 		var calls waiting
 		for range together {
 			calls.call(func() error {
-				_, err := db.ExecContext(t.Context(), c.sql.Sleep(4*detection))
+				_, err := db.ExecContext(t.Context(), c.sql.Sleep(4*detection.Total()))
 				return err
 			})
 		}

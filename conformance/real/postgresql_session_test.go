@@ -95,7 +95,7 @@ func TestCopyAndNotifications(t *testing.T) {
 func TestListenerAndCopyOnAHungServer(t *testing.T) {
 	cluster := start(t, frontend.PostgreSQL, lab.Options{})
 	writer := cluster.Writer()
-	db := open(t, cluster, cluster.Endpoint(), monitored("failover_timeout_sec=2")...)
+	db := open(t, cluster, cluster.Endpoint(), detection.Params("failover_timeout_sec=2")...)
 	mustExec(t, db.DB, "create table copied (id int)")
 	copying, listening := session(t, db), session(t, db)
 	var calls waiting
@@ -114,7 +114,7 @@ func TestListenerAndCopyOnAHungServer(t *testing.T) {
 			return err
 		})
 	})
-	time.Sleep(3 * detection)
+	time.Sleep(3 * detection.Total())
 	calls.mu.Lock()
 	for _, e := range calls.calls {
 		t.Errorf("on a healthy server, a call ended after %v: %v", e.took, e.err)
