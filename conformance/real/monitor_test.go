@@ -27,10 +27,17 @@ var losses = map[string]func(*lab.Instance){
 	"vanished after the request's arrival": func(i *lab.Instance) { i.Vanish(lab.LosingAnswers) },
 }
 
+// atOnce runs a test for all engines at the same time, since it does little but wait.
+func atOnce(t *testing.T, test func(t *testing.T, c *cluster)) {
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
+		t.Parallel()
+		test(t, start(t, f, lab.Options{}))
+	})
+}
+
 // eachLoss runs a test for each engine, with a cluster for all losses.
 func eachLoss(t *testing.T, test func(t *testing.T, c *cluster, lose func(*lab.Instance))) {
-	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
-		c := start(t, f, lab.Options{})
+	atOnce(t, func(t *testing.T, c *cluster) {
 		for name, lose := range losses {
 			t.Run(name, func(t *testing.T) { test(t, c, lose) })
 		}
@@ -209,8 +216,7 @@ func TestSilentReaderFailsOver(t *testing.T) {
 
 // TestHungWriterComesBack: a writer that stops while calls wait, and is not replaced, costs those calls and nothing else.
 func TestHungWriterComesBack(t *testing.T) {
-	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
-		c := start(t, f, lab.Options{})
+	atOnce(t, func(t *testing.T, c *cluster) {
 		writer := c.Writer()
 		db := open(t, c, c.Endpoint(), detection.Params("failover_timeout_sec=2")...)
 		mustExec(t, db.DB, createWrites)
@@ -317,8 +323,7 @@ func (s *scenario) hang(t *testing.T) time.Duration {
 // TestLongCallsOnHealthyHosts: a call may take as long as it likes while its host answers, and it is asked on one
 // connection however many wait.
 func TestLongCallsOnHealthyHosts(t *testing.T) {
-	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
-		c := start(t, f, lab.Options{})
+	atOnce(t, func(t *testing.T, c *cluster) {
 		writer := c.Writer()
 		db := open(t, c, c.Endpoint(), detection.Params()...)
 		const together = 4
@@ -349,8 +354,7 @@ func TestSlowHost(t *testing.T) {
 		"slow":                   func(i *lab.Instance) { i.Slow(500 * time.Millisecond) },
 		"stopped for two breaks": (*lab.Instance).Freeze,
 	}
-	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
-		c := start(t, f, lab.Options{})
+	atOnce(t, func(t *testing.T, c *cluster) {
 		writer := c.Writer()
 		db := open(t, c, c.Endpoint(), "failure_detection_time_ms=100", "failure_detection_interval_ms=1000", "failure_detection_count=10")
 		for name, befall := range faults {
