@@ -32,7 +32,7 @@ var coreParams = []Param{
 	{Name: "tcp_keepalive_time", Aliases: []Alias{{Name: "tcp_keepalive_idle"}}, Kind: Duration, Unit: time.Second, Default: "5", Min: 1, Doc: "Seconds without anything arriving before the first keep-alive probe."},
 	{Name: "tcp_keepalive_interval", Kind: Duration, Unit: time.Second, Default: "1", Min: 1, Doc: "Seconds between keep-alive probes."},
 	{Name: "tcp_keepalive_probes", Kind: Int, Default: "5", Min: 1, Doc: "Unanswered keep-alive probes after which the connection is dead. On Linux tcp_user_timeout_ms decides instead, unless it is 0."},
-	{Name: "tcp_user_timeout_ms", Kind: Duration, Unit: time.Millisecond, Default: "30000", Min: 0, Doc: "Linux only: how long the host may leave data or keep-alive probes unacknowledged, or take no more data, before the connection is dead. 0: tcp_keepalive_probes decides about probes, and the kernel after about 15 minutes about data."},
+	{Name: "tcp_user_timeout_ms", Kind: Duration, Unit: time.Millisecond, Default: "30000", Min: 0, Doc: "Linux only: how long the host may leave data or keep-alive probes unacknowledged, or take no more data, before the connection is dead; the host monitor lifts it from writes that wait. 0: tcp_keepalive_probes decides about probes, and the kernel after about 15 minutes about data."},
 
 	{Name: "wrapper_driver_dialect", Aliases: []Alias{{Name: "target_driver_dialect"}, {Name: "wrapper_target_driver_dialect"}}, Ignored: true, Doc: "The driver module decides."},
 	{Name: "target_driver_auto_register", Kind: Bool, Ignored: true, Doc: "The driver module decides."},

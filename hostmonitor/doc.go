@@ -68,6 +68,7 @@
 // the parameters tcp_keepalive and tcp_user_timeout_ms. By default they find a host that has
 // vanished within 30 seconds on Linux, also when nobody waits for it, and none that hangs.
 // To Linux, a server that takes no data for so long, such as a COPY that waits for a lock,
-// is lost as well; where that happens, set tcp_user_timeout_ms to 0, and leave what has
-// vanished to keep-alive and to the monitor.
+// is lost as well, though its host acknowledges all that was sent. So the monitor takes
+// TCP_USER_TIMEOUT off a connection when a write has waited for half of it, and is the one
+// to judge from then on.
 package hostmonitor

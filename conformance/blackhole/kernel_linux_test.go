@@ -84,16 +84,17 @@ func TestKernel(t *testing.T) {
 }
 
 // TestFullWindow: to the kernel, a server that takes no data is dead after the user timeout, though its host acknowledges
-// all that has been sent; without one, keep-alive knows better.
+// all that has been sent; without one, keep-alive knows better. The host monitor, which can tell, lifts it.
 func TestFullWindow(t *testing.T) {
 	const more = 12 << 20 // than the buffers of a connection hold
 	each(t, func(t *testing.T, c *cluster) {
 		i := c.Writer()
 		for params, want := range map[string]error{
-			keepAlive + "tcp_user_timeout_ms=2000": syscall.ETIMEDOUT,
-			keepAlive + noUserTimeout:              context.DeadlineExceeded,
+			keepAlive + "tcp_user_timeout_ms=2000 plugins=none":               syscall.ETIMEDOUT,
+			keepAlive + "tcp_user_timeout_ms=2000 plugins=host_monitoring_v2": context.DeadlineExceeded,
+			keepAlive + noUserTimeout + " plugins=none":                       context.DeadlineExceeded,
 		} {
-			conn, _ := session(t, open(t, c, i.Host(), append(strings.Fields(params), "plugins=none")...))
+			conn, _ := session(t, open(t, c, i.Host(), strings.Fields(params)...))
 			ctx, cancel := context.WithTimeout(t.Context(), never/2)
 			i.Freeze()
 			_, err := conn.ExecContext(ctx, "select '"+strings.Repeat("x", more)+"'")
