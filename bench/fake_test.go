@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/bench/internal/database"
 	"github.com/awsdb/awsdb/core"
-	"github.com/awsdb/awsdb/failover"
+	"github.com/awsdb/awsdb/hostmonitor"
 )
 
 // A driver whose calls cost little and always the same: what awsdb adds to a
@@ -42,10 +43,10 @@ func (k fakeBare) Connect(context.Context) (driver.Conn, error) {
 }
 func (k fakeBare) Driver() driver.Driver { return k.driver }
 
-// newConnector connects with awsdb, the failover plugin on.
+// newConnector connects with awsdb, all plugins on.
 func (d fakeDriver) newConnector(tb testing.TB) driver.Connector {
 	tb.Helper()
-	plugin, err := failover.New(failover.Options{})
+	plugins, err := database.Plugins(hostmonitor.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func (d fakeDriver) newConnector(tb testing.TB) driver.Connector {
 	}
 	k, err := core.NewConnector(core.Config{
 		Engine: fakeEngine{d}, Family: "fake", Driver: d, Addr: fakeAddress, Settings: settings,
-		Plugins: []core.Plugin{plugin},
+		Plugins: plugins,
 		Dial:    func(context.Context, string, string) (net.Conn, error) { return fakeSocket{}, nil },
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/awsdb/awsdb/core v0.1.0
 	github.com/awsdb/awsdb/failover v0.1.0
+	github.com/awsdb/awsdb/hostmonitor v0.1.0
 	github.com/awsdb/awsdb/lab v0.1.0
 	github.com/awsdb/awsdb/mysqldriver v0.1.0
 	github.com/awsdb/awsdb/pgdriver v0.1.0

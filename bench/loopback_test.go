@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/awsdb/awsdb/bench/internal/database"
+	"github.com/awsdb/awsdb/hostmonitor"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -80,7 +81,7 @@ func newContest(d database.Database, route database.Route) contest {
 				return must(tb, k, err)
 			}},
 			{"awsdb", func(tb testing.TB) driver.Connector {
-				k, err := d.AWSDB(route, nil)
+				k, err := d.AWSDB(route, hostmonitor.Options{}, nil)
 				return must(tb, k, err)
 			}},
 		},

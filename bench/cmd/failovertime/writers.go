@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/awsdb/awsdb/bench/internal/database"
+	"github.com/awsdb/awsdb/hostmonitor"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -36,7 +37,7 @@ type writers struct {
 }
 
 func startWriters(d database.Database, cluster *lab.Cluster, workers int, timeline *timeline) (*writers, error) {
-	connector, err := d.AWSDB(database.To(cluster), slog.New(timeline))
+	connector, err := d.AWSDB(database.To(cluster), hostmonitor.Options{}, slog.New(timeline))
 	if err != nil {
 		return nil, err
 	}

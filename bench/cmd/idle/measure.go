@@ -13,6 +13,7 @@ import (
 
 	"github.com/awsdb/awsdb/bench/internal/database"
 	"github.com/awsdb/awsdb/bench/internal/remote"
+	"github.com/awsdb/awsdb/hostmonitor"
 )
 
 // usage is what idle connections cost, above what the process costs without.
@@ -73,7 +74,7 @@ func connect(d database.Database, name string, route database.Route) (driver.Con
 	if name == "bare" {
 		return d.Bare(route)
 	}
-	return d.AWSDB(route, nil)
+	return d.AWSDB(route, hostmonitor.Options{}, nil)
 }
 
 // openIdle opens connections, uses each once, and gives them back.

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// The targets of the project, with the failover plugin on.
+// The targets of the project, with all plugins on.
 const (
 	callTarget = 150  // nanoseconds more per call
 	openTarget = 0.10 // of the time to open and close a connection, on loopback
 	// The target for bytes and allocations is 0. A few bytes per call are the
-	// share of what the failover plugin does twice a second: a call that allocated
+	// share of what the plugins do twice a second: a call that allocated
 	// them would show as an allocation.
 	bytesTolerance = 8
 )

@@ -14,6 +14,7 @@ import (
 
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/failover"
+	"github.com/awsdb/awsdb/hostmonitor"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -54,14 +55,27 @@ func To(cluster *lab.Cluster) Route {
 // Bare is the bare driver as it is, with its default settings.
 func (d Database) Bare(r Route) (driver.Connector, error) { return d.bare(r) }
 
-// AWSDB is awsdb with the failover plugin and its default settings. log may be
-// nil.
-func (d Database) AWSDB(r Route, log *slog.Logger) (driver.Connector, error) {
-	plugin, err := failover.New(failover.Options{})
+// AWSDB is awsdb with the host monitor and the failover plugin; zero monitoring
+// means the defaults, which the rest is left at. log may be nil.
+func (d Database) AWSDB(r Route, monitoring hostmonitor.Options, log *slog.Logger) (driver.Connector, error) {
+	plugins, err := Plugins(monitoring)
 	if err != nil {
 		return nil, err
 	}
-	return d.awsdb(r, []core.Plugin{plugin}, log)
+	return d.awsdb(r, plugins, log)
+}
+
+// Plugins are all that are measured, in their order.
+func Plugins(monitoring hostmonitor.Options) ([]core.Plugin, error) {
+	monitor, err := hostmonitor.New(monitoring)
+	if err != nil {
+		return nil, err
+	}
+	follow, err := failover.New(failover.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return []core.Plugin{monitor, follow}, nil
 }
 
 var all = []Database{PostgreSQL, MySQL}
