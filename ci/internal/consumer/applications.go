@@ -3,6 +3,7 @@ package consumer
 import (
 	"embed"
 	"fmt"
+	"slices"
 
 	"github.com/awsdb/awsdb/ci/internal/pack"
 	"github.com/awsdb/awsdb/ci/internal/workspace"
@@ -14,12 +15,13 @@ const (
 	pgdriver    = "github.com/awsdb/awsdb/pgdriver"
 	mysqldriver = "github.com/awsdb/awsdb/mysqldriver"
 	failover    = "github.com/awsdb/awsdb/failover"
+	hostmonitor = "github.com/awsdb/awsdb/hostmonitor"
 	pgx         = "github.com/jackc/pgx/v5"
 	goSQLDriver = "github.com/go-sql-driver/mysql"
 )
 
 // sources are the files that the applications are put together from: main.go,
-// one that says what to do with a database, and one for each driver.
+// one that says what to do with a database, and one for each driver and plugin.
 //
 //go:embed testdata/*.go
 var sources embed.FS
@@ -39,6 +41,8 @@ type Application struct {
 	// Baseline is the name of an earlier application that its size is compared
 	// with; "" for none.
 	Baseline string
+	// Limit is how many bytes larger than that it may be. 0: MaxGrowth.
+	Limit int64
 	// Bare is another one, of which the difference is printed only.
 	Bare string
 }
@@ -77,6 +81,10 @@ func Applications(work *workspace.Workspace) ([]Application, error) {
 		postgresql.following("newer failover, older core", failover),
 		postgresql.following("newer core, older failover", core),
 		postgresql.following("newer pgdriver, older core", pgdriver),
+		postgresql.monitoring("pgdriver, failover, hostmonitor", "", "pgdriver and failover", "following"),
+		postgresql.monitoring("newer hostmonitor, older core", hostmonitor, "pgdriver and failover", "following"),
+		postgresql.monitoring("newer core, older hostmonitor", core, "pgdriver and failover", "following"),
+		postgresql.monitoring("pgdriver and hostmonitor", "", "pgdriver"),
 		bareMySQL,
 		loggingMySQL,
 		mysql.driver("mysqldriver"),
@@ -84,16 +92,20 @@ func Applications(work *workspace.Workspace) ([]Application, error) {
 		mysql.following("mysqldriver, newer failover", failover),
 		mysql.following("mysqldriver, newer core", core),
 		mysql.following("newer mysqldriver, older core", mysqldriver),
+		mysql.monitoring("mysqldriver, failover, hostmonitor", "", "mysqldriver and failover", "following"),
+		mysql.monitoring("mysqldriver, newer hostmonitor", hostmonitor, "mysqldriver and failover", "following"),
 		both.bare(),
 		both.following("both drivers and failover", ""),
+		both.monitoring("both drivers and both plugins", "", "both drivers and failover", "following"),
 		both.following("newer mysqldriver, older pgdriver", mysqldriver),
 	}, nil
 }
 
 // modules are those that each of the files testdata/*.go needs.
 var modules = map[string][]string{
-	"driver":      {core},
-	"following":   {core, failover},
+	"config":      {core},
+	"following":   {failover},
+	"monitoring":  {hostmonitor},
 	"pgx":         {pgx},
 	"gosqldriver": {goSQLDriver},
 	"pgdriver":    {pgdriver},
@@ -124,9 +136,20 @@ func (f family) following(name, newer string) Application {
 	return f.application(name, newer, append([]string{"config", "following"}, f.wrappers...))
 }
 
+// monitorGrowth is how many bytes the host monitor may add.
+const monitorGrowth = 100_000
+
+// monitoring has the host monitor besides the other parts, and is compared with
+// the application that has not.
+func (f family) monitoring(name, newer, without string, others ...string) Application {
+	a := f.application(name, newer, slices.Concat([]string{"config", "monitoring"}, others, f.wrappers))
+	a.Baseline, a.Limit, a.Bare = without, monitorGrowth, f.baseline
+	return a
+}
+
 func (f family) application(name, newer string, parts []string) Application {
 	a := Application{
-		Name: name, Files: map[string]string{}, Requires: map[string]string{}, Excludes: f.excludes,
+		Name: name, Files: map[string]string{}, Requires: map[string]string{}, Excludes: slices.Clone(f.excludes),
 	}
 	if name != f.baseline {
 		a.Baseline, a.Bare = f.baseline, f.bareName
@@ -144,6 +167,11 @@ func (f family) application(name, newer string, parts []string) Application {
 	if newer != "" {
 		a.Requires[newer] = f.newer[newer]
 	}
+	for _, plugin := range []string{failover, hostmonitor} {
+		if a.Requires[plugin] == "" {
+			a.Excludes = append(a.Excludes, plugin)
+		}
+	}
 	return a
 }
 
@@ -154,7 +182,7 @@ type versions struct{ older, newer map[string]string }
 // those that they ask for, so that sizes are compared like with like.
 func readVersions(work *workspace.Workspace) (versions, error) {
 	v := versions{map[string]string{}, map[string]string{}}
-	for _, path := range []string{core, pgdriver, mysqldriver, failover} {
+	for _, path := range []string{core, pgdriver, mysqldriver, failover, hostmonitor} {
 		module, ok := work.Module(path)
 		if !ok {
 			return v, fmt.Errorf("the workspace has no module %s", path)

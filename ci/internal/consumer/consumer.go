@@ -4,6 +4,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"debug/buildinfo"
 	"errors"
@@ -21,7 +22,8 @@ import (
 )
 
 const (
-	// MaxGrowth is how many bytes larger than its baseline an application may be.
+	// MaxGrowth is how many bytes larger than its baseline an application may be
+	// that has no limit of its own.
 	MaxGrowth = 1_000_000
 	// sdk is where the modules of the AWS SDK live. No application here imports a
 	// plugin that needs it.
@@ -63,7 +65,7 @@ func Check(ctx context.Context, work *workspace.Workspace, applications []Applic
 // built is 0.
 func compare(application Application, sizes map[string]int64) (line string, err error) {
 	size, baseline := sizes[application.Name], sizes[application.Baseline]
-	line = fmt.Sprintf("%-33s %6.2f MB", application.Name, megabytes(size))
+	line = fmt.Sprintf("%-34s %6.2f MB", application.Name, megabytes(size))
 	switch {
 	case size == 0 || application.Baseline == "":
 		return line, nil
@@ -71,8 +73,8 @@ func compare(application Application, sizes map[string]int64) (line string, err 
 		return line, fmt.Errorf("there is no %q to compare its size with", application.Baseline)
 	}
 	growth := size - baseline
-	if growth > MaxGrowth {
-		err = fmt.Errorf("is %.2f MB larger than %s, %.2f MB are allowed", megabytes(growth), application.Baseline, megabytes(MaxGrowth))
+	if limit := cmp.Or(application.Limit, MaxGrowth); growth > limit {
+		err = fmt.Errorf("is %.2f MB larger than %s, %.2f MB are allowed", megabytes(growth), application.Baseline, megabytes(limit))
 	}
 	line += fmt.Sprintf("  %+.2f MB", megabytes(growth))
 	if bare := sizes[application.Bare]; bare > 0 {

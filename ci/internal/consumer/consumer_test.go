@@ -100,9 +100,11 @@ func TestCheck(t *testing.T) {
 				{Name: "bare", Files: program(empty)},
 				{Name: "a", Files: program("package main\n\nimport \"example.com/base\"\n\nfunc main() { print(base.Large[:1]) }\n"), Requires: map[string]string{"example.com/base": "v0.1.0"}, Baseline: "bare"},
 				{Name: "b", Files: program(empty), Baseline: "bear"},
+				{Name: "c", Files: program("package main\n\nimport \"example.com/base\"\n\nfunc main() { print(base.Large[:1]) }\n"), Requires: map[string]string{"example.com/base": "v0.1.0"}, Baseline: "bare", Limit: 700_000},
+				{Name: "d", Files: program("package main\n\nimport \"example.com/base\"\n\nfunc main() { print(base.Large[:1]) }\n"), Requires: map[string]string{"example.com/base": "v0.1.0"}, Baseline: "bare", Limit: 5_000_000},
 			},
-			want:  []string{"a: is 1.", "larger than bare, 1.00 MB are allowed", `b: there is no "bear" to compare its size with`},
-			lines: 3,
+			want:  []string{"a: is 1.", "larger than bare, 1.00 MB are allowed", `b: there is no "bear" to compare its size with`, "c: is 1.", "0.70 MB are allowed"},
+			lines: 5,
 		},
 		{
 			name: "the limit is about the baseline, not about what is bare",
@@ -153,11 +155,12 @@ func TestCheck(t *testing.T) {
 func TestApplications(t *testing.T) {
 	const prefix = "github.com/awsdb/awsdb/"
 	files := map[string]string{
-		"go.work":            "go 1.25.0\n\nuse (\n\t./core\n\t./pgdriver\n\t./mysqldriver\n\t./failover\n)\n",
+		"go.work":            "go 1.25.0\n\nuse (\n\t./core\n\t./pgdriver\n\t./mysqldriver\n\t./failover\n\t./hostmonitor\n)\n",
 		"core/go.mod":        "module " + prefix + "core\n\ngo 1.25.0\n",
 		"pgdriver/go.mod":    "module " + prefix + "pgdriver\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.3.0\n\nrequire github.com/jackc/pgx/v5 v5.12.0\n",
 		"mysqldriver/go.mod": "module " + prefix + "mysqldriver\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.3.0\n\nrequire github.com/go-sql-driver/mysql v1.10.1\n",
 		"failover/go.mod":    "module " + prefix + "failover\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.2.0\n",
+		"hostmonitor/go.mod": "module " + prefix + "hostmonitor\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.2.0\n",
 	}
 	applications, err := consumer.Applications(load(t, files))
 	if err != nil {
@@ -179,22 +182,29 @@ func TestApplications(t *testing.T) {
 	}
 	const pgx, mysql = "github.com/jackc/pgx/v5 v5.12.0", "github.com/go-sql-driver/mysql v1.10.1"
 	want := map[string]string{
-		"bare pgx":                          pgx,
-		"pgdriver":                          "core v0.3.0, pgdriver v0.1.0, than bare pgx",
-		"pgdriver and failover":             "core v0.3.0, failover v0.1.0, pgdriver v0.1.0, than bare pgx",
-		"newer failover, older core":        "core v0.3.0, failover v0.1.1, pgdriver v0.1.0, than bare pgx",
-		"newer core, older failover":        "core v0.3.1, failover v0.1.0, pgdriver v0.1.0, than bare pgx",
-		"newer pgdriver, older core":        "core v0.3.0, failover v0.1.0, pgdriver v0.1.1, than bare pgx",
-		"bare go-sql-driver":                mysql,
-		"go-sql-driver, log, certificates":  mysql + ", than bare go-sql-driver",
-		"mysqldriver":                       "core v0.3.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
-		"mysqldriver and failover":          "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
-		"mysqldriver, newer failover":       "core v0.3.0, failover v0.1.1, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
-		"mysqldriver, newer core":           "core v0.3.1, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
-		"newer mysqldriver, older core":     "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, than go-sql-driver, log, certificates, than bare go-sql-driver",
-		"both, log, certificates":           mysql + ", " + pgx,
-		"both drivers and failover":         "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, pgdriver v0.1.0, than both, log, certificates",
-		"newer mysqldriver, older pgdriver": "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, pgdriver v0.1.0, than both, log, certificates",
+		"bare pgx":                           pgx,
+		"pgdriver":                           "core v0.3.0, pgdriver v0.1.0, than bare pgx",
+		"pgdriver and failover":              "core v0.3.0, failover v0.1.0, pgdriver v0.1.0, than bare pgx",
+		"newer failover, older core":         "core v0.3.0, failover v0.1.1, pgdriver v0.1.0, than bare pgx",
+		"newer core, older failover":         "core v0.3.1, failover v0.1.0, pgdriver v0.1.0, than bare pgx",
+		"newer pgdriver, older core":         "core v0.3.0, failover v0.1.0, pgdriver v0.1.1, than bare pgx",
+		"pgdriver, failover, hostmonitor":    "core v0.3.0, failover v0.1.0, hostmonitor v0.1.0, pgdriver v0.1.0, than pgdriver and failover, than bare pgx",
+		"newer hostmonitor, older core":      "core v0.3.0, failover v0.1.0, hostmonitor v0.1.1, pgdriver v0.1.0, than pgdriver and failover, than bare pgx",
+		"newer core, older hostmonitor":      "core v0.3.1, failover v0.1.0, hostmonitor v0.1.0, pgdriver v0.1.0, than pgdriver and failover, than bare pgx",
+		"pgdriver and hostmonitor":           "core v0.3.0, hostmonitor v0.1.0, pgdriver v0.1.0, than pgdriver, than bare pgx",
+		"bare go-sql-driver":                 mysql,
+		"go-sql-driver, log, certificates":   mysql + ", than bare go-sql-driver",
+		"mysqldriver":                        "core v0.3.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
+		"mysqldriver and failover":           "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
+		"mysqldriver, newer failover":        "core v0.3.0, failover v0.1.1, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
+		"mysqldriver, newer core":            "core v0.3.1, failover v0.1.0, mysqldriver v0.1.0, than go-sql-driver, log, certificates, than bare go-sql-driver",
+		"newer mysqldriver, older core":      "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, than go-sql-driver, log, certificates, than bare go-sql-driver",
+		"mysqldriver, failover, hostmonitor": "core v0.3.0, failover v0.1.0, hostmonitor v0.1.0, mysqldriver v0.1.0, than mysqldriver and failover, than go-sql-driver, log, certificates",
+		"mysqldriver, newer hostmonitor":     "core v0.3.0, failover v0.1.0, hostmonitor v0.1.1, mysqldriver v0.1.0, than mysqldriver and failover, than go-sql-driver, log, certificates",
+		"both, log, certificates":            mysql + ", " + pgx,
+		"both drivers and failover":          "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, pgdriver v0.1.0, than both, log, certificates",
+		"both drivers and both plugins":      "core v0.3.0, failover v0.1.0, hostmonitor v0.1.0, mysqldriver v0.1.0, pgdriver v0.1.0, than both drivers and failover, than both, log, certificates",
+		"newer mysqldriver, older pgdriver":  "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, pgdriver v0.1.0, than both, log, certificates",
 	}
 	if diff := cmp.Diff(want, described); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)

@@ -3,11 +3,14 @@ package main
 
 import "errors"
 
-func run(d database) error {
-	return errors.Join(wrongParameter(d), pluginNotLinked(d), connect(d.name, d.dsn+"&plugins=none"))
-}
+func init() { checks = append(checks, pluginsNotLinked) }
 
-// pluginNotLinked: the error must name the import line that is missing.
-func pluginNotLinked(d database) error {
-	return wantConfig(d.name, d.dsn+"&plugins=failover", "github.com/awsdb/awsdb/failover")
+// pluginsNotLinked: the error must name the import line that is missing, whether
+// it is the plugin that is asked for or one of its parameters.
+func pluginsNotLinked(d database) error {
+	const failover, hostmonitor = "github.com/awsdb/awsdb/failover", "github.com/awsdb/awsdb/hostmonitor"
+	return errors.Join(
+		wantConfig(d, "plugins=failover", failover), wantConfig(d, "failover_timeout_sec=3", failover),
+		wantConfig(d, "plugins=host_monitoring_v2", hostmonitor), wantConfig(d, "failure_detection_time_ms=3000", hostmonitor),
+	)
 }
