@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/awsdb/awsdb/bench/internal/processor"
 )
 
 // contestant is one of the two that are compared. Their names and the order of
@@ -121,9 +123,9 @@ func repeat(b *testing.B, run func() error) {
 
 // meter reports the processor time between its call and that of what it returns.
 func meter(b *testing.B) (stop func()) {
-	start, _ := processorTime()
+	start, _ := processor.Time()
 	return func() {
-		if end, ok := processorTime(); ok {
+		if end, ok := processor.Time(); ok {
 			b.ReportMetric(float64(end-start)/float64(b.N), "cpu-ns/op")
 		}
 	}

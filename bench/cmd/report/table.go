@@ -3,8 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
+
+	"github.com/awsdb/awsdb/bench/internal/spread"
 )
 
 // The targets of the project, with all plugins on.
@@ -33,8 +34,8 @@ func printTable(w io.Writer, results []*result) (missed int) {
 			missed++
 		}
 		fmt.Fprintf(w, "| %s %s | %.0f | %v | %.0f | %v | %+.0f | %+.0f | %s |\n", r.group, r.operation,
-			median(costs(r.bare, elapsed)), r.more(elapsed), median(costs(r.bare, processor)), r.more(processor),
-			r.more(bytesOf).median, r.more(allocations).median, verdict)
+			spread.Median(costs(r.bare, elapsed)), r.more(elapsed), spread.Median(costs(r.bare, processor)), r.more(processor),
+			r.more(bytesOf).Median, r.more(allocations).Median, verdict)
 	}
 	return missed
 }
@@ -53,13 +54,13 @@ func (r *result) judge() string {
 		if !strings.HasPrefix(r.group, "Loopback") {
 			return "none" // all of it is awsdb's: there is nothing to connect to
 		}
-		time, limit = r.more(elapsed), openTarget*median(costs(r.bare, elapsed))
-		bytes, allocations = difference{}, difference{} // of no concern
+		time, limit = r.more(elapsed), openTarget*spread.Median(costs(r.bare, elapsed))
+		bytes, allocations = spread.Spread{}, spread.Spread{} // of no concern
 	}
 	switch {
-	case time.low > limit || bytes.low >= bytesTolerance || allocations.low > 0:
+	case time.Low > limit || bytes.Low >= bytesTolerance || allocations.Low > 0:
 		return missedTarget
-	case time.high > limit || bytes.high >= bytesTolerance || allocations.high > 0:
+	case time.High > limit || bytes.High >= bytesTolerance || allocations.High > 0:
 		return "undecided"
 	}
 	return "holds"
@@ -76,42 +77,13 @@ func (r *result) calls() int {
 	return 1
 }
 
-// difference is how much more awsdb costs: the median of the differences of the
-// pairs of runs, and its confidence interval.
-type difference struct{ low, median, high float64 }
-
-// String is "+60 (+50 to +80)".
-func (d difference) String() string {
-	return fmt.Sprintf("%+.0f (%+.0f to %+.0f)", d.median, d.low, d.high)
-}
-
-func (r *result) more(field func(cost) float64) difference {
+// more is how much more awsdb costs: the differences of the pairs of runs.
+func (r *result) more(field func(cost) float64) spread.Spread {
 	var more []float64
 	for n := range r.bare {
 		more = append(more, field(r.awsdb[n])-field(r.bare[n]))
 	}
-	slices.Sort(more)
-	k := cut(len(more))
-	return difference{more[k], median(more), more[len(more)-1-k]}
-}
-
-// cut is how many values to leave out at both ends of n sorted ones so that the
-// rest spans the true median with at least 95 % confidence. How many values lie
-// below the median is binomially distributed, whatever the values'
-// distribution.
-func cut(n int) int {
-	probability := 1.0 // of none below
-	for range n {
-		probability /= 2
-	}
-	sum := 0.0
-	for k := 0; ; k++ {
-		sum += probability // of at most k below
-		if 2*sum > 0.05 {
-			return max(k-1, 0)
-		}
-		probability *= float64(n-k) / float64(k+1)
-	}
+	return spread.Of(more)
 }
 
 func costs(all []cost, field func(cost) float64) []float64 {
@@ -120,13 +92,4 @@ func costs(all []cost, field func(cost) float64) []float64 {
 		values = append(values, field(c))
 	}
 	return values
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
 }
