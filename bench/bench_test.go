@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/awsdb/awsdb/bench/internal/database"
 	"github.com/awsdb/awsdb/bench/internal/processor"
 )
 
@@ -38,13 +39,13 @@ func BenchmarkFakeSkipping(b *testing.B) {
 	benchmarkOperations(b, newFakeContest(fakeDriver{skips: true}), "-argument", "prepared-")
 }
 
-func BenchmarkLoopbackPostgreSQL(b *testing.B) { benchmark(b, startPostgreSQL(b)) }
+func BenchmarkLoopbackPostgreSQL(b *testing.B) { benchmark(b, startReal(b, database.PostgreSQL)) }
 
 // BenchmarkLoopbackMySQL also opens connections with the bare driver asking each
 // who the server is, as awsdb does: what awsdb itself takes beside that one round
 // trip, which is a large part of a MySQL login.
 func BenchmarkLoopbackMySQL(b *testing.B) {
-	c := startMariaDB(b)
+	c := startReal(b, database.MySQL)
 	benchmark(b, c)
 	bare := c.contestants[0].connector
 	c.contestants[0].connector = func(tb testing.TB) driver.Connector {

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"net"
 	"testing"
@@ -12,46 +11,21 @@ import (
 	"github.com/awsdb/awsdb/lab"
 )
 
-// startPostgreSQL starts a real PostgreSQL that looks like an Aurora cluster of
-// one instance. Connections go to it directly, not through the lab's proxy.
-func startPostgreSQL(b *testing.B) contest {
+// startReal starts a real server, see [database.Database.StartReal]. MariaDB's
+// proxy runs in this process, so that what it computes and allocates is counted,
+// for both contestants.
+func startReal(b *testing.B, d database.Database) contest {
 	b.Helper()
-	route := startReal(b, database.PostgreSQL)
-	proxied, err := database.PostgreSQL.Bare(route)
-	if err != nil {
-		b.Fatal(err)
-	}
-	db := sql.OpenDB(proxied)
-	defer db.Close()
-	var host, port string
-	if err := db.QueryRowContext(ctx, "select host(inet_server_addr()), inet_server_port()::text").Scan(&host, &port); err != nil {
-		b.Fatal(err)
-	}
-	route.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(host, port))
-	}
-	return newContest(database.PostgreSQL, route)
-}
-
-// startMariaDB starts a real MariaDB that looks like an Aurora cluster of one
-// instance. Connections go through the lab's proxy, which is what makes it look
-// like that, those of both contestants; it runs in this process, so that what it
-// computes and allocates is counted, for both.
-func startMariaDB(b *testing.B) contest {
-	b.Helper()
-	return newContest(database.MySQL, startReal(b, database.MySQL))
-}
-
-func startReal(b *testing.B, d database.Database) database.Route {
-	b.Helper()
-	cluster, err := lab.StartReal(ctx, lab.Options{
-		Flavor: d.Flavor, Instances: 1, Settings: map[string]string{"max_connections": "200"},
-	})
+	cluster, direct, err := d.StartReal(ctx)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(cluster.Close)
-	return database.To(cluster)
+	route := database.To(cluster)
+	route.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, direct)
+	}
+	return newContest(d, route)
 }
 
 // startSimulation starts a simulated cluster.

@@ -46,5 +46,5 @@ func serve(d database.Database) error {
 	if err != nil {
 		return err
 	}
-	return remote.Serve(cluster)
+	return remote.Serve(cluster, (*lab.Instance).ListenAddr)
 }

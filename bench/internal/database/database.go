@@ -33,8 +33,12 @@ type Database struct {
 	// instance that did it.
 	Beat func(ctx context.Context, db *sql.DB, worker int) (host string, err error)
 
-	bare  func(Route) (driver.Connector, error)
-	awsdb func(Route, []core.Plugin, *slog.Logger) (driver.Connector, error)
+	// Wait is a statement that takes an hour.
+	Wait string
+
+	listens string // a query for the address and port of the server; "" if it must not be gone to directly
+	bare    func(Route) (driver.Connector, error)
+	awsdb   func(Route, []core.Plugin, *slog.Logger) (driver.Connector, error)
 }
 
 // Route is how to get to a cluster.

@@ -23,6 +23,7 @@ var MySQL = Database{
 	CreateBeats: "create table beats (worker int primary key, n int)",
 	InsertBeat:  "insert into beats values (?, 0)",
 	Beat:        beatMySQL,
+	Wait:        "select sleep(3600)",
 	bare: func(r Route) (driver.Connector, error) {
 		cfg, err := mysqlConfig(r)
 		if err != nil {

@@ -27,6 +27,8 @@ var PostgreSQL = Database{
 		err = db.QueryRowContext(ctx, "update beats set n = n + 1 where worker = $1 returning aurora_db_instance_identifier()", worker).Scan(&host)
 		return host, err
 	},
+	Wait:    "select pg_sleep(3600)",
+	listens: "select host(inet_server_addr()) || ':' || inet_server_port()",
 	bare: func(r Route) (driver.Connector, error) {
 		cfg, err := pgxConfig(r)
 		if err != nil {

@@ -25,12 +25,12 @@ type Directory struct {
 }
 
 // Serve prints the Directory of a cluster and returns when standard input ends.
-// It closes the cluster.
-func Serve(cluster *lab.Cluster) error {
+// It closes the cluster. addr is where connections to an instance are to go.
+func Serve(cluster *lab.Cluster, addr func(*lab.Instance) string) error {
 	defer cluster.Close()
-	d := Directory{database.To(cluster).DSN, map[string]string{cluster.Endpoint(): cluster.Writer().ListenAddr()}}
+	d := Directory{database.To(cluster).DSN, map[string]string{cluster.Endpoint(): addr(cluster.Writer())}}
 	for _, i := range cluster.Instances() {
-		d.Addrs[i.Host()] = i.ListenAddr()
+		d.Addrs[i.Host()] = addr(i)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(d); err != nil {
 		return err
