@@ -14,8 +14,9 @@ import (
 const demoText = `Starts an Aurora-like cluster inside this process (real wire protocol
 on 127.0.0.1, endpoint names as AWS gives them, DNS that lags), lets an ordinary
 *sql.DB use its cluster endpoint, and takes the writer away several times: by a
-crash, by a black hole without any sign, by a planned switchover. At the end it
-checks the data: was an acknowledged write lost, was anything delivered twice?
+crash, by a black hole without any sign, by a hang, by a planned switchover. At
+the end it checks the data: was an acknowledged write lost, was anything
+delivered twice?
 
 The exit code is 0 when all checks passed, 1 when one failed, 2 for a mistake in
 the command line. No server and no AWS account is needed.`
@@ -37,7 +38,7 @@ func newDemo() *cobra.Command {
 	}
 	c.Flags().StringVar((*string)(&o.Engine), "engine", string(demo.PostgreSQL), "kind of database: "+demo.EngineNames())
 	c.Flags().IntVar(&o.Instances, "instances", 3, fmt.Sprintf("instances of the cluster, %d to %d", demo.MinInstances, demo.MaxInstances))
-	c.Flags().IntVar(&o.Failovers, "failovers", 3, fmt.Sprintf("how often the writer is taken away, %d to %d", demo.MinFailovers, demo.MaxFailovers))
+	c.Flags().IntVar(&o.Failovers, "failovers", 4, fmt.Sprintf("how often the writer is taken away, %d to %d", demo.MinFailovers, demo.MaxFailovers))
 	c.Flags().Uint64Var(&o.Seed, "seed", 0, "makes the random choices repeatable (default: another one each time)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print nothing but one JSON document at the end")
 	return c

@@ -2,7 +2,7 @@
 //
 //	go run ./cmd/awsdb demo
 //
-// runs a cluster, a pool and three failovers on this machine, and nothing else is
+// runs a cluster, a pool and four failovers on this machine, and nothing else is
 // needed.
 package main
 

@@ -26,8 +26,8 @@ var engines = map[Engine]engine{PostgreSQL: postgresql, MySQL: mysql}
 type engine struct {
 	name   string     // the database's proper name
 	flavor lab.Flavor // the cluster to start
-	// connector is all that a program has to do; only the dialer and the resolver
-	// would be the usual ones.
+	// connector is all that a program has to do; only the dialer, the resolver and the
+	// detection would be the usual ones.
 	connector func(cluster *lab.Cluster, log *slog.Logger) (driver.Connector, error)
 	// serverError is what a database server said, in short; "" when err is from
 	// elsewhere.
@@ -36,6 +36,12 @@ type engine struct {
 	// driver module and the driver, as stacks of goroutines have them.
 	packages []string
 	statements
+}
+
+// detection are the parameters by which a writer that hangs is noticed after two
+// seconds, before another is promoted. By default it takes 45 s: a call may be slow.
+var detection = map[string]string{
+	"failure_detection_time_ms": "1000", "failure_detection_interval_ms": "300", "failure_detection_count": "3",
 }
 
 // The statements that are the same everywhere. payments has no key on purpose: a

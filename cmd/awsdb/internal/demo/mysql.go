@@ -26,6 +26,7 @@ var mysql = engine{
 			mysqldriver.WithDialer(cluster.DialContext),
 			mysqldriver.WithResolver(cluster),
 			mysqldriver.WithLogger(log),
+			mysqldriver.WithParams(detection),
 		)
 	},
 	serverError: func(err error) string {

@@ -59,7 +59,7 @@ func (r Range) pick(random *rand.Rand) time.Duration {
 type Schedule struct {
 	// WarmUp is the undisturbed time before the first fault.
 	WarmUp time.Duration
-	// Promote is the time from a crash or black hole to the promotion. Real
+	// Promote is the time from a crash, black hole or hang to the promotion. Real
 	// Aurora usually takes 5 to 30 s.
 	Promote Range
 	// Switchover is the same for a planned switchover, which is quicker.
@@ -85,16 +85,16 @@ type Schedule struct {
 	Latency time.Duration
 }
 
-// DefaultSchedule makes three failovers take about half a minute.
+// DefaultSchedule makes four failovers take about half a minute.
 func DefaultSchedule() Schedule {
 	return Schedule{
 		WarmUp:       2 * time.Second,
-		Promote:      Range{2 * time.Second, 4 * time.Second},
+		Promote:      Range{2 * time.Second, 3500 * time.Millisecond},
 		Switchover:   Range{500 * time.Millisecond, 1500 * time.Millisecond},
 		StatusLag:    Range{200 * time.Millisecond, 800 * time.Millisecond},
 		RestartAfter: 2500 * time.Millisecond,
-		DNSLag:       Range{4 * time.Second, 6 * time.Second},
-		Settle:       1500 * time.Millisecond,
+		DNSLag:       Range{3 * time.Second, 4500 * time.Millisecond},
+		Settle:       time.Second,
 		CallTimeout:  5 * time.Second,
 		Writers:      8,
 		Readers:      4,

@@ -15,10 +15,11 @@ type Way string
 const (
 	Crash      Way = "crash"      // the process dies: connections are reset, new ones refused
 	BlackHole  Way = "black hole" // the host vanishes without a sign: nothing arrives, nothing comes back
+	Hang       Way = "hang"       // the process stops: connections stay open, new ones are accepted, nothing is answered
 	Switchover Way = "switchover" // planned: sessions are told to go, and another instance takes over
 )
 
-var ways = []Way{Crash, BlackHole, Switchover}
+var ways = []Way{Crash, BlackHole, Hang, Switchover}
 
 // step is one failover of the plan.
 type step struct {
@@ -72,6 +73,8 @@ func (s step) strike(writer *lab.Instance) {
 		writer.Crash()
 	case BlackHole:
 		writer.Vanish(s.loss)
+	case Hang:
+		writer.Freeze()
 	case Switchover:
 		writer.Shutdown()
 	}
@@ -84,6 +87,8 @@ func (s step) state() string {
 		return "crashed"
 	case BlackHole:
 		return "black hole"
+	case Hang:
+		return "hung"
 	case Switchover:
 		return "restarting"
 	}
@@ -95,6 +100,8 @@ func (s step) describe(writer string) string {
 	switch {
 	case s.way == Crash:
 		return fmt.Sprintf("writer %s crashes: connections are reset", writer)
+	case s.way == Hang:
+		return fmt.Sprintf("writer %s hangs: connections stay open, nothing is answered", writer)
 	case s.way == Switchover:
 		return fmt.Sprintf("planned switchover: %s ends its sessions", writer)
 	case s.loss == lab.LosingAnswers:

@@ -25,6 +25,7 @@ var postgresql = engine{
 			pgdriver.WithDialer(cluster.DialContext),
 			pgdriver.WithResolver(cluster),
 			pgdriver.WithLogger(log),
+			pgdriver.WithParams(detection),
 		)
 	},
 	serverError: func(err error) string {

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/awsdb/awsdb/core"
-	_ "github.com/awsdb/awsdb/failover" // the plugin that follows the cluster
+	_ "github.com/awsdb/awsdb/failover"    // the plugin that follows the cluster
+	_ "github.com/awsdb/awsdb/hostmonitor" // the plugin that notices dead hosts
 	"github.com/awsdb/awsdb/lab"
 )
 

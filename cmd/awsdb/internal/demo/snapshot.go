@@ -30,7 +30,7 @@ type Instance struct {
 	ID          string
 	Role        string // what it is
 	Believed    string // what the pool's topology says
-	State       string // "ok", "crashed", "black hole", "restarting"
+	State       string // "ok", "crashed", "black hole", "hung", "restarting"
 	Connections int    // as the server counts them, the library's own included
 }
 

@@ -118,7 +118,7 @@ func checkClosed(cluster *lab.Cluster) Check {
 // libraryGoroutines are the stacks of all goroutines that run the library's or
 // the driver's code, or were started by it. The lab's servers are none of them.
 func libraryGoroutines() []string {
-	packages := []string{"awsdb/awsdb/core.", "awsdb/awsdb/failover.", "database/sql."}
+	packages := []string{"awsdb/awsdb/core.", "awsdb/awsdb/failover.", "awsdb/awsdb/hostmonitor.", "database/sql."}
 	for _, e := range engines {
 		packages = append(packages, e.packages...)
 	}

@@ -107,7 +107,7 @@ func TestPlan(t *testing.T) {
 		if s.way == Switchover {
 			within = o.Schedule.Switchover
 		}
-		if s.way != ways[n%3] || s.promote < within.From || s.promote > within.To {
+		if s.way != ways[n%len(ways)] || s.promote < within.From || s.promote > within.To {
 			t.Errorf("step %d: %+v", n, s)
 		}
 	}

@@ -9,4 +9,4 @@ type Source interface {
 }
 
 // Caution is what a viewer must know about the numbers.
-const Caution = "Simulated cluster: promotion takes 0.5-4 s here, on real Aurora mostly 5-30 s."
+const Caution = "Simulated cluster: promotion takes 0.5-3.5 s here, on real Aurora mostly 5-30 s."
