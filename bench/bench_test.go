@@ -139,7 +139,7 @@ func benchmarkParallel(b *testing.B, contestants []contestant) {
 	each(b, fmt.Sprintf("parallel-%d", parallelism), contestants, func(b *testing.B, db *sql.DB) {
 		db.SetMaxOpenConns(parallelism)
 		db.SetMaxIdleConns(parallelism)
-		openAll(b, db)
+		openAll(b, db, parallelism)
 		processors := runtime.GOMAXPROCS(0)
 		b.SetParallelism((parallelism + processors - 1) / processors)
 		b.ResetTimer()
@@ -156,18 +156,18 @@ func benchmarkParallel(b *testing.B, contestants []contestant) {
 	})
 }
 
-// openAll opens all connections of the pool and uses each once.
-func openAll(b *testing.B, db *sql.DB) {
-	b.Helper()
+// openAll opens so many connections of the pool and uses each once.
+func openAll(tb testing.TB, db *sql.DB, connections int) {
+	tb.Helper()
 	var open []*sql.Conn
-	for range parallelism {
+	for range connections {
 		c, err := db.Conn(ctx)
 		if err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 		open = append(open, c)
 		if _, err := c.ExecContext(ctx, "select 1"); err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	for _, c := range slices.Backward(open) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,11 +94,11 @@ func (fakeSocket) SetWriteDeadline(time.Time) error { return nil }
 type fakeEngine struct{ driver fakeDriver }
 
 func (e fakeEngine) Open(ctx context.Context, t core.Target) (core.Native, *core.Link, error) {
-	socket, err := t.Dial(ctx, "tcp", t.Host.Addr)
+	socket, err := t.Dial(ctx, "tcp", strings.Clone(t.Host.Addr)) // put together anew, as drivers do
 	if err != nil {
 		return nil, nil, err
 	}
-	native := &fakeNative{fakeConn: e.driver.newConn(socket)}
+	native := &fakeNative{fakeConn: e.driver.newConn(socket), dial: t.Dial}
 	if e.driver.skips {
 		return silentNative{native}, socket.(*core.Link), nil
 	}
@@ -253,6 +254,7 @@ func (r *fakeRows) Next(row []driver.Value) error {
 // their errors.
 type fakeNative struct {
 	*fakeConn
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // which real ones keep, for cancel requests
 	shim reportingRows
 }
 

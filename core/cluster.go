@@ -208,20 +208,26 @@ func (c *Cluster) downLocked(host string) error {
 	return mark.cause
 }
 
+// dialOptions are what is kept of a Target as long as the connection exists.
 type dialOptions struct {
-	owner *Connector // nil: the monitor
-	side  bool       // a driver's cancel request for a connection that is open
-	dial  DialFunc
+	id, target string     // of the host
+	want       Role       // what the connection is for
+	owner      *Connector // nil: the monitor
+	side       bool       // a driver's cancel request for a connection that is open
+	dial       DialFunc
 }
 
 // dial opens one socket.
-func (c *Cluster) dial(ctx context.Context, t Target, o dialOptions, network, addr string) (net.Conn, error) {
-	l := &Link{cluster: c, owner: o.owner, side: o.side, target: t.Host.Addr, network: network, addr: addr}
+func (c *Cluster) dial(ctx context.Context, o dialOptions, network, addr string) (net.Conn, error) {
+	if addr == o.target {
+		addr = o.target // let the driver's copy go
+	}
+	l := &Link{cluster: c, owner: o.owner, side: o.side, target: o.target, network: network, addr: addr}
 	l.opening.Store(!o.side)
-	l.want.Store(uint32(t.Want))
-	name := t.Host.ID
+	l.want.Store(uint32(o.want))
+	name := o.id
 	if name == "" {
-		name = strings.ToLower(t.Host.Addr)
+		name = strings.ToLower(o.target)
 	}
 	l.host.Store(&name)
 	ctx, l.cancel = context.WithCancelCause(ctx)

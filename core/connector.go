@@ -350,28 +350,21 @@ func (k *Connector) authenticate(ctx context.Context, t Target) (Target, error) 
 // long as the driver waits for it.
 func (k *Connector) openNative(ctx context.Context, t Target) (Native, *Link, error) {
 	var opened atomic.Pointer[Link]
-	dial := t.Dial
-	if dial == nil {
-		dial = k.dial
-	}
-	o := dialOptions{owner: k, dial: dial}
-	if t.Monitor != "" {
-		o.owner = nil
-	}
+	o := k.dialOptions(t)
 	t.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		l := opened.Load()
 		if l == nil {
-			return k.cluster.dial(ctx, t, o, network, addr)
+			return k.cluster.dial(ctx, o, network, addr)
 		}
-		if t.Monitor != "" {
+		if o.owner == nil {
 			return nil, errBroken
 		}
 		if lost := l.Lost(); lost != nil && lost.Aborted {
 			return nil, lost
 		}
-		t, o := t, o
-		t.Host.ID, o.side = l.Host(), true
-		return k.cluster.dial(ctx, t, o, network, addr)
+		side := o
+		side.id, side.side = l.Host(), true
+		return k.cluster.dial(ctx, side, network, addr)
 	}
 	n, l, err := k.engine.Open(ctx, t)
 	if err != nil {
@@ -380,6 +373,17 @@ func (k *Connector) openNative(ctx context.Context, t Target) (Native, *Link, er
 	}
 	opened.Store(l)
 	return n, l, nil
+}
+
+func (k *Connector) dialOptions(t Target) dialOptions {
+	o := dialOptions{id: t.Host.ID, target: t.Host.Addr, want: t.Want, owner: k, dial: t.Dial}
+	if t.Monitor != "" {
+		o.owner = nil
+	}
+	if o.dial == nil {
+		o.dial = k.dial
+	}
+	return o
 }
 
 // neverOpened stands for a connection whose opening failed: it needs no cancel request.

@@ -31,7 +31,7 @@ func quietCluster() *Cluster {
 // linkTo dials one Link of an application through c.
 func linkTo(t *testing.T, c *Cluster, dial DialFunc, addr string) *Link {
 	t.Helper()
-	conn, err := c.dial(t.Context(), Target{Host: Host{ID: "w1", Addr: addr}}, dialOptions{owner: &Connector{}, dial: dial}, "tcp", addr)
+	conn, err := c.dial(t.Context(), dialOptions{id: "w1", target: addr, owner: &Connector{}, dial: dial}, "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +335,7 @@ func TestLinkAbortWhileDialling(t *testing.T) {
 	}
 	failed := make(chan error, 1)
 	go func() {
-		_, err := c.dial(context.Background(), Target{Host: Host{ID: "w1"}}, dialOptions{owner: &Connector{}, dial: dial}, "tcp", "w1:1")
+		_, err := c.dial(context.Background(), dialOptions{id: "w1", owner: &Connector{}, dial: dial}, "tcp", "w1:1")
 		failed <- err
 	}()
 	<-dialling
@@ -364,7 +364,7 @@ func TestLinkAbortedDialThatSucceeds(t *testing.T) {
 		}
 		return ours, nil
 	}
-	_, err := c.dial(t.Context(), Target{Host: Host{ID: "w1"}}, dialOptions{owner: &Connector{}, dial: dial}, "tcp", "w1:1")
+	_, err := c.dial(t.Context(), dialOptions{id: "w1", owner: &Connector{}, dial: dial}, "tcp", "w1:1")
 	if !errors.Is(err, errTestCause) {
 		t.Errorf("dial: %v", err)
 	}
@@ -379,7 +379,7 @@ func TestLinkAbortedDialThatSucceeds(t *testing.T) {
 func TestDialErrorIsTheDialers(t *testing.T) {
 	c := quietCluster()
 	dial := func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }
-	if _, err := c.dial(t.Context(), Target{}, dialOptions{dial: dial}, "tcp", "x:1"); err != syscall.ECONNREFUSED { //nolint:errorlint // identity is meant
+	if _, err := c.dial(t.Context(), dialOptions{dial: dial}, "tcp", "x:1"); err != syscall.ECONNREFUSED { //nolint:errorlint // identity is meant
 		t.Errorf("dial: %v", err)
 	}
 	if len(c.links) != 0 {
@@ -448,7 +448,7 @@ func BenchmarkLinkCloseAmongMany(b *testing.B) {
 		b.Run(fmt.Sprint(others), func(b *testing.B) {
 			c := quietCluster()
 			open := func() net.Conn {
-				conn, err := c.dial(context.Background(), Target{}, dialOptions{owner: &Connector{}, dial: dial}, "tcp", "x")
+				conn, err := c.dial(context.Background(), dialOptions{owner: &Connector{}, dial: dial}, "tcp", "x")
 				if err != nil {
 					b.Fatal(err)
 				}
