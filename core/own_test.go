@@ -121,7 +121,7 @@ func TestMarkDownOfAnAddress(t *testing.T) {
 	f.aliases["10.0.0.1:5432"], f.aliases["10.0.0.2:5432"] = "w1", "r1"
 	k := f.handle(t, nil)
 	dial := func(addr string) error {
-		c, err := k.Cluster().dial(t.Context(), Target{Host: Host{Addr: name}}, dialOptions{owner: k, dial: f.dial}, "tcp", addr)
+		c, err := k.Cluster().dial(t.Context(), dialOptions{target: name, owner: k, dial: f.dial}, "tcp", addr)
 		if err == nil {
 			t.Cleanup(func() { _ = c.Close() }) // perhaps cut already
 		}
