@@ -325,3 +325,25 @@ func TestRunTxRepeatsConflicts(t *testing.T) {
 		}
 	})
 }
+
+// B77: the server falls silent in the middle of the file and does not take in the rest:
+// it is the sending that waits.
+func TestB77_LoadDataOnASilentHost(t *testing.T) {
+	onMySQL(t, lab.Options{}, func(t *testing.T, c *cluster) {
+		p, w := monitored(t, c, c.Endpoint(), quick.params(monitorAlone)...)
+		mustExec(t, p, "create table t (id bigint)")
+		var began time.Time
+		mysql.RegisterReaderHandler("numbers", func() io.Reader {
+			return &numbers{left: 100_000, half: func() {
+				began = time.Now()
+				c.Writer().Vanish(lab.LosingRequests)
+				w.fill(10_000)
+			}}
+		})
+		defer mysql.DeregisterReaderHandler("numbers")
+		_, err := p.ExecContext(t.Context(), "load data local infile 'Reader::numbers' into table t (id)")
+		exactly(t, "the statement", time.Since(began), quick.bound())
+		cut(t, "the statement", err, "mydb-1")
+		is(t, "the statement", err, core.ErrOutcomeUnknown)
+	})
+}
