@@ -17,8 +17,8 @@
 //	B04           core TestSharingRace, TestMonitorParks
 //	B05, B21      no cache evicts anything: nothing to race with, nothing to dispose of
 //	B09           simulation (each RowsAffected is checked), TestB95_B96_PreparedStatements
-//	B13-B15       core TestMonitorSurvivesAPanic, TestMonitorWhenEverythingIsDown; the rest is hostmonitor's
-//	B16           hostmonitor's; core TestHealthyCallsDoNotAllocate
+//	B13-B15       the topology monitor: core TestMonitorSurvivesAPanic, TestMonitorWhenEverythingIsDown; the host monitor: here
+//	B16           here, and core TestHealthyCallsDoNotAllocate
 //	B29           iamauth's, secrets'
 //	B30           core TestLinksComeAndGo; B31 here
 //	B34, B35, B37 pgdriver TestClassify, TestClassifyConnectErrors, mysqldriver TestClassify, TestConnectErrors; core
@@ -36,8 +36,8 @@
 //	B107          awsdb reads no file at run time; ci's consumer builds
 //	B108-B118     bluegreen's, customendpoint's, iamauth's
 //
-// B75 to B78 are here as far as the failover plugin goes; hostmonitor adds proof
-// of death without a promotion. B81 is about database/sql here; the pgxpool half
+// What the host monitor does is in the files monitor_*_test.go: alone, where times are
+// exact, and together with failover. B81 is about database/sql here; the pgxpool half
 // comes with pgdriver's native pool. B102 is about connections pinned by sql.Conn.
 //
 // Asks of the ranked list: 1 hygiene_test.go; 3 errors_test.go; 6 loss_test.go; 7
