@@ -420,3 +420,26 @@ func TestCloseDuringAQuestion(t *testing.T) {
 		abandon(t, c, done)
 	})
 }
+
+// What a host answered before a call began to wait does not put off the question that the
+// call is due.
+func TestAnswerOfBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := one("db-1")
+		k := f.handle(t, nil, mustNew(t, Options{DetectionTime: 3 * time.Second, Interval: 5 * time.Second, Count: 2}))
+		first, second := open(t, k), open(t, k)
+		waits := begin(t, first)
+		time.Sleep(3*time.Second + 10*time.Millisecond) // it has been asked, and has answered
+		f.with(here, vanish)
+		start := time.Now()
+		if err := <-begin(t, second); err == nil {
+			t.Error("a dead host answered")
+		}
+		if took := time.Since(start); took < 13*time.Second || took > 13*time.Second+50*time.Millisecond {
+			t.Errorf("cut after %s, want 13 s", took)
+		}
+		if err := <-waits; err == nil {
+			t.Error("a dead host answered")
+		}
+	})
+}

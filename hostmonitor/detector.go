@@ -2,6 +2,7 @@ package hostmonitor
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"strings"
 	"sync"
@@ -221,18 +222,38 @@ type waiting struct {
 // foremost returns, of the calls that have waited for a host for too long, the one whose
 // handle wants to know soonest; nil if there are none.
 func (d *detector) foremost(at place) *waiting {
-	handles := d.watched()
-	var w *waiting
-	for l := range d.cluster.Links() {
-		h, ok := handles[l.Connector()]
-		if !ok || l.Lost() != nil || l.Blocked() < h.DetectionTime || placeOf(l) != at {
-			continue
-		}
-		if w == nil || h.patience() < w.options.patience() {
-			w = &waiting{l, h.Options}
+	var first *waiting
+	for w := range d.overdue(at) {
+		if first == nil || w.options.patience() < first.options.patience() {
+			first = &w
 		}
 	}
-	return w
+	return first
+}
+
+// overdue yields the calls that have waited for a host for too long.
+func (d *detector) overdue(at place) iter.Seq[waiting] {
+	handles := d.watched()
+	return func(yield func(waiting) bool) {
+		for l := range d.cluster.Links() {
+			h, ok := handles[l.Connector()]
+			if ok && l.Lost() == nil && l.Blocked() >= h.DetectionTime && placeOf(l) == at && !yield(waiting{l, h.Options}) {
+				return
+			}
+		}
+	}
+}
+
+// begunSince tells that of the calls that have waited for a host for too long one began
+// after t.
+func (d *detector) begunSince(at place, t time.Time) bool {
+	asked := time.Since(t)
+	for w := range d.overdue(at) {
+		if w.link.Blocked() < asked {
+			return true
+		}
+	}
+	return false
 }
 
 // giveUp cuts all connections to a place. The host is down, unless it has no identifier

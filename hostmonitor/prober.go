@@ -96,7 +96,9 @@ func (p *prober) rest(ctx context.Context) bool {
 	}
 }
 
-// pause waits until the next question is due: so many intervals after the latest.
+// pause waits until the next question is due: so many intervals after the latest, or
+// when a call has waited for long that began after it. What the host answered before
+// says nothing about that.
 func (p *prober) pause(ctx context.Context, o Options, intervals int) {
 	d := o.Interval * time.Duration(intervals)
 	if p.down() {
@@ -104,9 +106,17 @@ func (p *prober) pause(ctx context.Context, o Options, intervals int) {
 	}
 	timer := time.NewTimer(time.Until(p.asked.Add(d)))
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+	for {
+		select {
+		case <-p.wake:
+			if p.silence == 0 && p.detector.begunSince(p.place, p.asked) {
+				return
+			}
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -415,7 +415,7 @@ func TestB32_CancelledWhileStatementsAreClosed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer tx.Rollback()
+		t.Cleanup(func() { _ = tx.Rollback() }) // the connection is lost
 		s, err := tx.PrepareContext(t.Context(), c.sql.InstanceID)
 		if err != nil {
 			t.Fatal(err)
