@@ -401,6 +401,30 @@ func TestWaitVerified(t *testing.T) {
 	})
 }
 
+// A lost connection to a reader says little about the writer: that has more time to
+// answer until all hosts are asked.
+func TestDoubtReportedByAReader(t *testing.T) {
+	for host, grace := range map[string]time.Duration{"w1": lossGrace, "r1": lookGrace} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakeCluster("w1", "r1")
+			c := f.handle(t, nil).Cluster()
+			if err := c.Ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			f.with("w1", func(h *fakeHost) { h.frozen = true })
+			c.Suspect(host, errTestCause)
+			time.Sleep(grace - time.Millisecond)
+			if n := read(f, "r1", dialsOf); n != 0 {
+				t.Errorf("reported by %s: all hosts are asked before %s", host, grace)
+			}
+			time.Sleep(2 * time.Millisecond)
+			if n := read(f, "r1", dialsOf); n != 1 {
+				t.Errorf("reported by %s: not all hosts are asked after %s", host, grace)
+			}
+		})
+	}
+}
+
 func TestKeepAliveOfInMemorySockets(t *testing.T) {
 	l, _ := pipeLink(t) // no TCP: nothing to set, no error
 	if l.Lost() != nil {

@@ -23,7 +23,8 @@ const (
 	// was lost. A live one needs a round trip; waiting for it saves opening a
 	// connection to every host whenever a single session is killed.
 	lossGrace = 20 * time.Millisecond
-	// lookGrace is the same when somebody merely waited for long.
+	// lookGrace is the same when somebody merely waited for long, or what was lost is a
+	// connection to a host that is known as a reader, such as the writer of before.
 	lookGrace = 200 * time.Millisecond
 	// settleFor is how long the fast pace goes on after a search, because
 	// several role changes may follow each other. All AWS wrappers use 30 s.
@@ -116,6 +117,11 @@ func (m *monitor) ready(ctx context.Context) error {
 func (m *monitor) doubt(host string, cause error, grace time.Duration) {
 	if !m.cluster.followed() {
 		return // nothing to look at
+	}
+	if t := m.cluster.Topology(); t.Verified {
+		if h, known := t.Host(host); known && h.Role == RoleReader {
+			grace = lookGrace
+		}
 	}
 	m.cluster.log.Debug("the writer is in doubt", "reported_by", host, "cause", cause)
 	now := time.Now()
