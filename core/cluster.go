@@ -215,6 +215,7 @@ type dialOptions struct {
 	owner      *Connector // nil: the monitor
 	side       bool       // a driver's cancel request for a connection that is open
 	dial       DialFunc
+	heard      func() // see OpenBeside
 }
 
 // dial opens one socket.
@@ -222,7 +223,7 @@ func (c *Cluster) dial(ctx context.Context, o dialOptions, network, addr string)
 	if addr == o.target {
 		addr = o.target // let the driver's copy go
 	}
-	l := &Link{cluster: c, owner: o.owner, side: o.side, target: o.target, network: network, addr: addr}
+	l := &Link{cluster: c, owner: o.owner, side: o.side, target: o.target, network: network, addr: addr, heard: o.heard}
 	l.opening.Store(!o.side)
 	l.want.Store(uint32(o.want))
 	name := o.id

@@ -376,7 +376,7 @@ func (k *Connector) openNative(ctx context.Context, t Target) (Native, *Link, er
 }
 
 func (k *Connector) dialOptions(t Target) dialOptions {
-	o := dialOptions{id: t.Host.ID, target: t.Host.Addr, want: t.Want, owner: k, dial: t.Dial}
+	o := dialOptions{id: t.Host.ID, target: t.Host.Addr, want: t.Want, owner: k, dial: t.Dial, heard: t.heard}
 	if t.Monitor != "" {
 		o.owner = nil
 	}
@@ -405,23 +405,25 @@ func (k *Connector) openMonitor(ctx context.Context, h Host) (Native, *Link, err
 // means that the host was not asked, and so does ErrClosed: a handle that is closed
 // opens nothing, and Close awaits what is being opened. The connection is the caller's
 // to close; it is not among [Cluster.Links], and is opened to hosts that are down as
-// well.
-func (k *Connector) OpenBeside(ctx context.Context, l *Link, prefix string) (Native, *Link, error) {
+// well. heard is called whenever the host has said something on it, by the goroutine
+// that reads; it may be nil.
+func (k *Connector) OpenBeside(ctx context.Context, l *Link, prefix string, heard func()) (Native, *Link, error) {
 	network, addr := l.Place()
 	return k.openOwn(ctx, Target{
 		Host: Host{ID: l.Host(), Addr: l.target}, Monitor: prefix, Located: true,
-		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return k.dial(ctx, network, addr) },
+		Dial:  func(ctx context.Context, _, _ string) (net.Conn, error) { return k.dial(ctx, network, addr) },
+		heard: heard,
 	})
 }
 
 // OpenAnew is OpenBeside by the way that new connections to the host of l take: by its
 // name, which may lead elsewhere by now.
-func (k *Connector) OpenAnew(ctx context.Context, l *Link, prefix string) (Native, *Link, error) {
+func (k *Connector) OpenAnew(ctx context.Context, l *Link, prefix string, heard func()) (Native, *Link, error) {
 	h := Host{Addr: l.target}
 	if known, ok := k.cluster.Topology().Host(l.Host()); ok {
 		h = known
 	}
-	return k.openOwn(ctx, Target{Host: h, Monitor: prefix})
+	return k.openOwn(ctx, Target{Host: h, Monitor: prefix, heard: heard})
 }
 
 // openOwn opens a connection of awsdb's own on account of this handle alone.

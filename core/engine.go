@@ -131,6 +131,8 @@ type Target struct {
 	Password Secret
 	// Dial must be used for every socket of this attempt.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	heard func() // see OpenBeside
 }
 
 // Secret is a password or token. It prints as "***" in every format and log.

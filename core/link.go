@@ -28,8 +28,9 @@ type Link struct {
 	network, addr string                 // what was dialled for it
 	want          atomic.Uint32          // Role the connection was opened for
 
-	conn net.Conn // set once, by attach, before anybody reads or writes
-	raw  syscall.Conn
+	conn  net.Conn // set once, by attach, before anybody reads or writes
+	raw   syscall.Conn
+	heard func() // called when something was read; nil: nobody wants to know
 
 	written   atomic.Int64 // bytes accepted by the kernel
 	readSince atomic.Int64 // nanotime when the Read (or dial) in flight began to wait, 0 if none
@@ -182,6 +183,9 @@ func (l *Link) Read(p []byte) (int, error) {
 	l.readSince.Store(since)
 	n, err := l.conn.Read(p)
 	l.readSince.Store(0)
+	if n > 0 && l.heard != nil {
+		l.heard()
+	}
 	if err != nil {
 		err = l.failed(err)
 	}

@@ -34,7 +34,7 @@ func TestOpenBesideAndAnew(t *testing.T) {
 		}
 		links := len(slices.Collect(k.Cluster().Links()))
 		before := read(f, "w1", dialsOf)
-		n, l, err := k.OpenBeside(t.Context(), c.Link(), topologyPrefix)
+		n, l, err := k.OpenBeside(t.Context(), c.Link(), topologyPrefix, nil)
 		if err != nil || l.Host() != c.Link().Host() || read(f, "w1", dialsOf) != before+1 {
 			t.Fatalf("beside: %v", err)
 		}
@@ -47,7 +47,7 @@ func TestOpenBesideAndAnew(t *testing.T) {
 		}
 		f.promote("r1") // and the endpoint leads elsewhere
 		before = read(f, "w1", dialsOf)
-		n, l, err = k.OpenAnew(t.Context(), c.Link(), topologyPrefix)
+		n, l, err = k.OpenAnew(t.Context(), c.Link(), topologyPrefix, nil)
 		if err != nil || l.Host() != "w1" || read(f, "w1", dialsOf) != before+1 {
 			t.Fatalf("anew: %v, dials %d", err, read(f, "w1", dialsOf)-before)
 		}
@@ -69,7 +69,7 @@ func TestCloseEndsOpenBeside(t *testing.T) {
 		f.with("w1", func(h *fakeHost) { h.hangs = true })
 		ended := make(chan error, 1)
 		go func() {
-			_, _, err := first.OpenBeside(context.WithoutCancel(t.Context()), c.Link(), topologyPrefix)
+			_, _, err := first.OpenBeside(context.WithoutCancel(t.Context()), c.Link(), topologyPrefix, nil)
 			ended <- err
 		}()
 		synctest.Wait()
@@ -78,7 +78,7 @@ func TestCloseEndsOpenBeside(t *testing.T) {
 			t.Errorf("opening while the handle was closed: %v", err)
 		}
 		before := times.Load()
-		if _, _, err := first.OpenBeside(t.Context(), c.Link(), topologyPrefix); !errors.Is(err, ErrClosed) || times.Load() != before {
+		if _, _, err := first.OpenBeside(t.Context(), c.Link(), topologyPrefix, nil); !errors.Is(err, ErrClosed) || times.Load() != before {
 			t.Errorf("with a closed handle: %v, asked for credentials %d times", err, times.Load()-before)
 		}
 		if second.Cluster().ctx.Err() != nil {

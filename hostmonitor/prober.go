@@ -15,6 +15,7 @@ type prober struct {
 	place    place
 	wake     chan struct{}           // capacity 1
 	doubt    atomic.Pointer[waiting] // a call whose deadline has passed since the last conclusion
+	alarm    atomic.Pointer[alarm]   // of the latest question
 
 	// The rest belongs to the goroutine.
 	conn     core.Native
@@ -22,6 +23,7 @@ type prober struct {
 	source   *waiting      // on whose account conn was opened
 	silence  time.Duration // whole intervals without an answer
 	asked    time.Time     // when the latest question was put
+	heard    time.Time     // the same, or when the host has last said something while it was open
 	wasDown  bool          // then
 	last     *waiting      // on whose account
 	wantedAt time.Time     // when somebody last wanted to know
@@ -50,7 +52,7 @@ func (p *prober) run(ctx context.Context) {
 			}
 			continue
 		}
-		if time.Since(p.asked) > 2*w.options.patience()+lag {
+		if time.Since(p.heard) > 2*w.options.patience()+lag {
 			p.silence = 0 // too long ago to mean anything: the process was suspended
 		}
 		p.asked = time.Now()
@@ -121,8 +123,8 @@ func (p *prober) pause(ctx context.Context, o Options, intervals int) {
 }
 
 // allowed is how many intervals the next question may take. A connection that is open
-// has one: it may be all that is broken. Opening one may take what is left until the
-// host is down, since a login can take longer than an interval.
+// has one: it may be all that is broken. A host to which one is being opened may be
+// silent for what is left until it is down: it has more to do for a login.
 func (p *prober) allowed(o Options) int {
 	if p.conn != nil || p.wasDown {
 		return 1

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,27 +26,58 @@ var (
 	errElsewhere = errors.New("the address leads to another instance")
 	errSuspended = errors.New("this process was suspended meanwhile")
 	errPanic     = errors.New("panic in a callback")
+	errSilent    = errors.New("it says nothing")
 )
 
-// ask puts one question, and says what the answer, or that there was none, means.
+// alarm rings when a host has said nothing for limit.
+type alarm struct {
+	limit time.Duration
+	timer *time.Timer
+	heard atomic.Pointer[time.Time] // when it was asked, or has last said something
+}
+
+func newAlarm(limit time.Duration, ring func(cause error)) *alarm {
+	now := time.Now()
+	a := &alarm{limit: limit}
+	a.heard.Store(&now)
+	a.timer = time.AfterFunc(limit, func() {
+		if time.Since(*a.heard.Load()) > limit+lag {
+			ring(errSuspended) // an answer may have come as well, while nobody looked
+			return
+		}
+		ring(errSilent)
+	})
+	return a
+}
+
+// hear is told that the host has said something, if only a part of an answer.
+func (a *alarm) hear() {
+	now := time.Now()
+	a.heard.Store(&now)
+	a.timer.Reset(a.limit)
+}
+
+// ask puts one question, and says what the answer, or that there was none, means. A
+// host that says anything has limit again: a login is several answers, each of which
+// may take as long as one to a ping.
 func (p *prober) ask(ctx context.Context, w *waiting, limit time.Duration) (verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	ended := make(chan time.Duration, 1)
-	stop := context.AfterFunc(ctx, func() { ended <- time.Since(p.asked) })
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	a := newAlarm(limit, cancel)
+	defer a.timer.Stop()
+	p.alarm.Store(a)
 	err := p.question(ctx, w)
-	late := !stop() && <-ended > limit+lag
+	p.heard = *a.heard.Load()
 	var e *core.Error
 	switch {
 	case err == nil:
 		return alive, nil
-	case late:
-		// Both the answer and the end of the time to give it came while nobody looked.
-		return unclear, errors.Join(errSuspended, err)
+	case errors.Is(context.Cause(ctx), errSuspended):
+		return unclear, errSuspended
 	case errors.As(err, &e) && e.Phase == "credentials", errors.Is(err, core.ErrClosed), errors.Is(err, errElsewhere), errors.Is(err, errPanic), ours(err):
 		return unclear, err
 	case ctx.Err() != nil:
-		return silent, err
+		return silent, context.Cause(ctx) // err says that our context has ended
 	}
 	switch w.link.Connector().Classify(err) {
 	case core.FaultLink, core.FaultClosed, core.FaultCanceled: // cancelled by a limit of the driver's own
@@ -102,6 +134,9 @@ func (p *prober) ping(ctx context.Context, o Options) error {
 	return p.conn.Ping(ctx)
 }
 
+// hear is told that the host has said something.
+func (p *prober) hear() { p.alarm.Load().hear() }
+
 // connect opens a connection and makes sure that it leads to the host. A host that is
 // down is asked for by its name, as those who want to connect to it do: its name may
 // lead to another machine by now, or the host may have a new address.
@@ -111,7 +146,7 @@ func (p *prober) connect(ctx context.Context, w *waiting) error {
 	if p.wasDown {
 		open = k.OpenAnew
 	}
-	n, l, err := open(ctx, w.link, monitorPrefix)
+	n, l, err := open(ctx, w.link, monitorPrefix, p.hear)
 	if err != nil {
 		return err
 	}
