@@ -3,22 +3,23 @@
 // is lost, no statement is delivered twice, no write is accepted by a host that
 // is not the writer, an error that says "safe to repeat" is right, no call
 // outlives its context, the pool works again once the cluster does, and after
-// Close nothing is left.
+// Close nothing is left. Of the host monitor: no call waits for a mute host for
+// longer than the settings say; no host is taken for dead that answers, or that has
+// been silent for less than that; a host is asked on one connection, not too often,
+// and only while somebody waits for it.
 package simulation
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/awsdb/awsdb/conformance/attempt"
 	"github.com/awsdb/awsdb/conformance/frontend"
-	"github.com/awsdb/awsdb/core"
-	"github.com/awsdb/awsdb/failover"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -28,24 +29,36 @@ const insert = "insert into writes (id, host) values (?, ?)"
 type Result struct {
 	Acked, Repeated, Unknown, Failed int
 	Faults                           int
+	Questions, Downs                 int      // of the host monitor: asked, and hosts found to be dead
 	Problems                         []string // violated invariants; empty is success
 }
 
 // run is one simulation.
 type run struct {
-	rng     *rand.Rand
-	front   frontend.Frontend
-	insert  string
-	cluster *lab.Cluster
-	db      *sql.DB
-	start   time.Time
-	added   int
-	removed []*lab.Instance
+	seed     uint64
+	rng      *rand.Rand
+	front    frontend.Frontend
+	insert   string
+	cluster  *lab.Cluster
+	latency  time.Duration
+	auth     lab.Auth
+	pool     *pool
+	censuses []*census
+	start    time.Time
+	added    int
+	removed  []*lab.Instance
+	truth    truth
+
+	// The intervals of the host monitors, and the most that any of them takes to find a
+	// host dead which it asks. A silence as long as blip must leave all of them
+	// unimpressed.
+	shortest, longest, patience, blip time.Duration
 
 	mu     sync.Mutex
 	result Result
 	acked  map[string]bool // writes that were acknowledged
 	denied map[string]bool // writes whose every attempt was said to have had no effect
+	calls  []call          // without a deadline, on pool
 	trace  func(format string, args ...any)
 }
 
@@ -54,69 +67,69 @@ type run struct {
 // nil.
 func Run(front frontend.Frontend, seed uint64, trace func(format string, args ...any)) Result {
 	r := &run{
-		rng: rand.New(rand.NewPCG(seed, 2)), front: front, insert: front.SQL().Bind(insert),
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), front: front, insert: front.SQL().Bind(insert),
 		acked: map[string]bool{}, denied: map[string]bool{},
+		shortest: time.Second, blip: time.Second,
 		trace: trace, start: time.Now(),
 	}
 	r.note("FRONT END %s", front.Name())
-	if err := r.setUp(); err != nil {
+	workers := 1 + r.rng.IntN(6)
+	if err := r.setUp(workers); err != nil {
 		return Result{Problems: []string{"set-up: " + err.Error()}}
 	}
 	defer r.cluster.Close()
-	r.work()
+	r.work(workers)
 	r.heal()
 	r.checkAlive()
 	r.shutDown()
+	r.checkMonitor()
 	r.checkData()
 	return r.result
 }
 
-func (r *run) setUp() error {
-	var err error
-	auth := lab.Trust
+func (r *run) setUp(workers int) error {
+	r.auth = lab.Trust
 	if r.rng.IntN(20) == 0 {
-		auth = lab.Password // costs a tenth of the whole simulation
+		r.auth = lab.Password // costs a tenth of the whole simulation
 	}
+	r.latency = time.Duration(100+r.rng.IntN(3000)) * time.Microsecond
+	var err error
 	r.cluster, err = lab.Start(lab.Options{
 		Flavor:    r.front.Flavors().Aurora,
 		Instances: 1 + r.rng.IntN(4) + min(1, r.rng.IntN(6)),
 		Network:   lab.Memory,
-		Latency:   time.Duration(100+r.rng.IntN(3000)) * time.Microsecond,
-		Auth:      auth,
+		Latency:   r.latency,
+		Auth:      r.auth,
 	})
 	if err != nil {
 		return err
 	}
-	r.db, err = r.pool(r.cluster.Endpoint(), failover.ByEndpoint)
-	if err != nil {
+	r.truth.crown(r.cluster.Writer().ID())
+	if r.pool, err = r.writers(r.newCensus([]string{"", fmt.Sprintf("seed-%d", r.seed)}[r.rng.IntN(2)]), workers); err != nil {
 		return err
 	}
-	r.db.SetMaxIdleConns(r.rng.IntN(6))
-	if r.rng.IntN(2) == 0 {
-		r.db.SetMaxOpenConns(2 + r.rng.IntN(6))
-	}
-	_, err = r.db.ExecContext(context.Background(), "create table writes (id text, host text)")
+	_, err = r.pool.ExecContext(context.Background(), "create table writes (id text, host text)")
 	return err
 }
 
-// readerPool reads from readers, strictly or not.
-func (r *run) readerPool() (*sql.DB, error) {
-	mode := []failover.Mode{failover.ByEndpoint, failover.StrictReader, failover.ReaderOrWriter}[r.rng.IntN(3)]
-	return r.pool(r.cluster.ReaderEndpoint(), mode)
+func (r *run) newCensus(id string) *census {
+	c := &census{run: r, id: id, sockets: map[*socket]struct{}{}, probes: map[string]*probes{}}
+	r.censuses = append(r.censuses, c)
+	return c
 }
 
-func (r *run) pool(endpoint string, mode failover.Mode) (*sql.DB, error) {
-	ways := r.front.Params().Modes // of sending statements
-	dsn := r.cluster.DSN(endpoint, ways[r.rng.IntN(len(ways))])
-	plugin, err := failover.New(failover.Options{Mode: mode, Timeout: time.Duration(20+r.rng.IntN(280)) * time.Second})
+// instanceAt is the ID of the instance that has an address.
+func (r *run) instanceAt(addr net.Addr) string {
+	host, _, err := net.SplitHostPort(addr.String())
 	if err != nil {
-		return nil, err
+		r.problem("address of a connection: %v", err)
 	}
-	h, err := r.front.Open(frontend.Options{Lab: r.cluster, DSN: dsn, Plugins: []core.Plugin{plugin}})
-	if err != nil {
-		return nil, err
+	for _, i := range r.cluster.Instances() {
+		if i.IP() == host {
+			return i.ID()
+		}
 	}
-	return h.DB, nil
+	return host // it was just removed
 }
 
 func (r *run) note(format string, args ...any) {
@@ -133,53 +146,76 @@ func (r *run) problem(format string, args ...any) {
 }
 
 // work runs the workers while the cluster suffers.
-func (r *run) work() {
+func (r *run) work(number int) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	var workers, faults sync.WaitGroup
-	if r.rng.IntN(3) == 0 {
-		readers, err := r.readerPool()
+	if r.rng.IntN(2) == 0 {
+		readers, err := r.readers(r.censusOfReaders())
 		if err != nil {
 			r.problem("reader pool: %v", err)
 			return
 		}
 		defer readers.Close() //nolint:errcheck // checked by the connection counts
-		rng := rand.New(rand.NewPCG(r.rng.Uint64(), 100))
-		workers.Go(func() { (&worker{run: r, db: readers, id: 100, rng: rng}).readLoop(ctx) })
+		w := r.newWorker(readers, 100)
+		workers.Go(func() { w.readLoop(ctx) })
 	}
-	for w := range 1 + r.rng.IntN(6) {
-		rng := rand.New(rand.NewPCG(r.rng.Uint64(), uint64(w)))
-		workers.Go(func() { (&worker{run: r, db: r.db, id: w, rng: rng}).loop(ctx) })
+	for id := range number {
+		w := r.newWorker(r.pool, id)
+		workers.Go(func() { w.loop(ctx) })
 	}
-	duration := time.Duration(20+r.rng.IntN(40)) * time.Second
+	duration := r.between(20*time.Second, 60*time.Second)
 	faults.Go(func() { r.suffer(ctx) }) // from here on the random numbers are its own
 	time.Sleep(duration)
 	stop()
 	faults.Wait()
 	r.heal()
-	workers.Wait()
+	r.await(&workers)
+}
+
+// censusOfReaders is the census of the reader pool: its own, or that of the pool for
+// writing, if both share a core.Cluster.
+func (r *run) censusOfReaders() *census {
+	if r.pool.census.id != "" && r.rng.IntN(2) == 0 {
+		return r.pool.census
+	}
+	return r.newCensus("")
+}
+
+// await waits for the workers. Nothing is wrong with the cluster any more.
+func (r *run) await(workers *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { workers.Wait(); close(done) }()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return
+	case <-timer.C:
+	}
+	r.problem("workers do not end")
+	r.cluster.Close()
+	<-done
 }
 
 // heal ends all faults.
 func (r *run) heal() {
 	r.cluster.FailDNS(false)
 	for _, i := range r.cluster.Instances() {
-		i.OnStatement(nil)
-		i.Restart()
+		r.unhook(i)
+		r.restart(i)
 		r.pause(time.Millisecond, 3*time.Millisecond)
 	}
 }
 
-func (r *run) pause(least, most time.Duration) {
-	time.Sleep(least + time.Duration(r.rng.Int64N(int64(most-least))))
-}
+func (r *run) pause(least, most time.Duration) { time.Sleep(r.between(least, most)) }
 
 // checkAlive demands that the pool works again now that the cluster does.
 func (r *run) checkAlive() {
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	for try := 0; ; try++ {
-		_, err := r.db.ExecContext(ctx, r.insert, fmt.Sprintf("alive-%d", try), "x")
+		_, err := r.pool.ExecContext(ctx, r.insert, fmt.Sprintf("alive-%d", try), "x")
 		if err == nil {
 			r.note("alive after %d failures", try)
 			return
@@ -194,7 +230,7 @@ func (r *run) checkAlive() {
 
 // shutDown closes the handle: nothing may be left of it on any host.
 func (r *run) shutDown() {
-	if err := r.db.Close(); err != nil {
+	if err := r.pool.Close(); err != nil {
 		r.problem("close: %v", err)
 	}
 	time.Sleep(100 * time.Millisecond) // the servers' side of the connections

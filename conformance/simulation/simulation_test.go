@@ -43,10 +43,10 @@ func TestSimulation(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d seeds: %d faults; %d writes acknowledged, %d repeated, %d of unknown outcome, %d failed",
-		*seeds, total.Faults, total.Acked, total.Repeated, total.Unknown, total.Failed)
-	if total.Acked == 0 || total.Faults == 0 {
-		t.Error("nothing was written or nothing failed: the simulation proves nothing")
+	t.Logf("%d seeds: %d faults; %d writes acknowledged, %d repeated, %d of unknown outcome, %d failed; %d questions of host monitors, %d hosts found dead",
+		*seeds, total.Faults, total.Acked, total.Repeated, total.Unknown, total.Failed, total.Questions, total.Downs)
+	if total.Acked == 0 || total.Faults == 0 || total.Downs == 0 {
+		t.Error("nothing was written, nothing failed or no host was found dead: the simulation proves nothing")
 	}
 }
 
@@ -56,6 +56,8 @@ func (r *Result) add(o Result) {
 	r.Unknown += o.Unknown
 	r.Failed += o.Failed
 	r.Faults += o.Faults
+	r.Questions += o.Questions
+	r.Downs += o.Downs
 }
 
 func simulate(t *testing.T, seed uint64, trace func(string, ...any)) Result {

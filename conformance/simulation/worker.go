@@ -15,18 +15,26 @@ import (
 // worker is one goroutine of the application.
 type worker struct {
 	*run
-	db  *sql.DB // hides the run's
-	id  int
-	rng *rand.Rand
-	n   int
+	db      *pool
+	id      int
+	rng     *rand.Rand
+	n       int
+	patient bool // its calls have no deadline
+}
+
+func (r *run) newWorker(db *pool, id int) *worker {
+	rng := rand.New(rand.NewPCG(r.rng.Uint64(), uint64(id)))
+	return &worker{run: r, db: db, id: id, rng: rng, patient: db.monitor != nil && rng.IntN(2) == 0}
 }
 
 func (w *worker) loop(ctx context.Context) {
 	for ctx.Err() == nil {
 		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
-		switch w.rng.IntN(5) {
+		switch w.rng.IntN(6) {
 		case 0:
 			w.read(ctx)
+		case 5:
+			w.ponder(ctx)
 		case 1:
 			w.write(ctx, w.inTx)
 		case 2:
@@ -40,13 +48,23 @@ func (w *worker) loop(ctx context.Context) {
 }
 
 // bounded gives a call its deadline, and afterwards checks that it was kept.
-// database/sql itself may take a moment to notice, hence the tolerance.
-func (w *worker) bounded(ctx context.Context, what string, call func(ctx context.Context) error) error {
+// database/sql itself may take a moment to notice, hence the tolerance. The calls of
+// those who are patient have none; what the servers need for them is own.
+func (w *worker) bounded(ctx context.Context, what string, own time.Duration, f func(ctx context.Context) error) error {
+	began := time.Now()
+	if w.patient {
+		err := f(context.WithoutCancel(ctx))
+		if w.db == w.pool {
+			w.mu.Lock()
+			w.calls = append(w.calls, call{span{began, time.Now()}, what, own, err})
+			w.mu.Unlock()
+		}
+		return err
+	}
 	limit := []time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second, 30 * time.Second, 10 * time.Minute}[w.rng.IntN(5)]
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	began := time.Now()
-	err := call(ctx)
+	err := f(ctx)
 	if took := time.Since(began); took > limit+50*time.Millisecond {
 		w.problem("%s with a limit of %v took %v: %v", what, limit, took, err)
 	}
@@ -60,7 +78,7 @@ func (w *worker) write(ctx context.Context, how func(ctx context.Context, id, ta
 	id := fmt.Sprintf("w%d-%d", w.id, w.n)
 	for try := range 4 {
 		tag := fmt.Sprintf("%s%s-%d", attempt.Prefix, id, try)
-		err := w.bounded(ctx, "write", func(ctx context.Context) error { return how(ctx, id, tag) })
+		err := w.bounded(ctx, "write", 0, func(ctx context.Context) error { return how(ctx, id, tag) })
 		w.note("%s: %v", tag, err)
 		done, again := w.account(id, err)
 		if done || !again || ctx.Err() != nil {
@@ -141,7 +159,7 @@ func (w *worker) inTx(ctx context.Context, id, tag string) error {
 
 func (w *worker) inRunTx(ctx context.Context, id, tag string) error {
 	try := 0
-	return core.RunTx(ctx, w.db, nil, func(tx *sql.Tx) error {
+	return core.RunTx(ctx, w.db.DB, nil, func(tx *sql.Tx) error {
 		try++
 		_, err := tx.ExecContext(ctx, w.insert, id, fmt.Sprintf("%s-%d", tag, try))
 		return err
@@ -152,12 +170,16 @@ func (w *worker) inRunTx(ctx context.Context, id, tag string) error {
 func (w *worker) readLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
+		if w.rng.IntN(5) == 0 {
+			w.ponder(ctx)
+			continue
+		}
 		w.read(ctx)
 	}
 }
 
 func (w *worker) read(ctx context.Context) {
-	err := w.bounded(ctx, "read", func(ctx context.Context) error {
+	err := w.bounded(ctx, "read", 0, func(ctx context.Context) error {
 		rows, err := w.db.QueryContext(ctx, w.front.SQL().Series(20))
 		if err != nil {
 			return err
@@ -179,4 +201,18 @@ func (w *worker) read(ctx context.Context) {
 		return rows.Err()
 	})
 	w.note("read: %v", err)
+}
+
+// ponder is a query that takes long, though nothing is wrong.
+func (w *worker) ponder(ctx context.Context) {
+	own := time.Duration(w.rng.Int64N(int64(20 * time.Second)))
+	err := w.bounded(ctx, "long query", own, func(ctx context.Context) error {
+		began := time.Now()
+		_, err := w.db.ExecContext(ctx, w.front.SQL().Sleep(own))
+		if took := time.Since(began); err == nil && took < own {
+			w.problem("a query that takes %v was over after %v", own, took)
+		}
+		return err
+	})
+	w.note("long query: %v", err)
 }
