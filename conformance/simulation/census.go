@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/hostmonitor"
+	"github.com/awsdb/awsdb/lab"
 )
 
 // census sees from outside what one core.Cluster does to the hosts: the sockets of its
@@ -86,6 +88,9 @@ func (o observer) Authenticate(_ context.Context, t core.Target) (core.Target, e
 		}
 	case "monitoring-":
 		host := strings.ToLower(t.Host.ID)
+		if host == "" {
+			host = strings.ToLower(t.Host.Addr)
+		}
 		o.census.question(host, true)
 		t.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			return o.census.probe(ctx, host, dial, network, addr)
@@ -206,7 +211,11 @@ func (s *socket) Alive() bool { return s.Conn.(interface{ Alive() bool }).Alive(
 func (c *census) question(host string, connects bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	down := c.cluster.Down(host) != nil
+	id := c.run.instanceNamed(host)
+	down := c.cluster.Down(host) != nil || c.cluster.Down(id) != nil
+	if id == "" { // a name that leads to several: whether it leads to one that is down is asked
+		down = down || slices.ContainsFunc(c.run.cluster.Instances(), func(i *lab.Instance) bool { return c.cluster.Down(i.ID()) != nil })
+	}
 	c.asked++
 	p, now := c.of(host), time.Now()
 	began := now
@@ -218,12 +227,12 @@ func (c *census) question(host string, connects bool) {
 	if connects {
 		last = &p.opened
 	}
-	if pause := c.pause(); !last.IsZero() && began.Sub(*last) < pause {
+	if pause := c.pause(); id == host && !last.IsZero() && began.Sub(*last) < pause {
 		c.run.problem("host monitor asks %s again after %v, less than %v", host, began.Sub(*last), pause)
 	}
 	*last = began
 	switch {
-	case again || down || c.longed(host, now):
+	case again || down || c.longed(now, host, id):
 	case p.doubted > 0:
 		p.doubted--
 	default:
@@ -240,22 +249,23 @@ func (c *census) longest() time.Duration {
 	return most
 }
 
-// pause is the time between two questions at least.
+// pause is the time between two questions at least. One that takes longer than it should,
+// because the host has begun to answer, is followed by the next at once.
 func (c *census) pause() time.Duration {
 	least := time.Second
 	for _, o := range c.settings {
 		least = min(least, o.Interval)
 	}
-	return least
+	return least/2 - time.Millisecond
 }
 
-// longed tells that an application has waited for the host for long.
-func (c *census) longed(host string, now time.Time) bool {
+// longed tells that an application has waited for long for the host of these names.
+func (c *census) longed(now time.Time, names ...string) bool {
 	for s := range c.sockets {
 		if s.pool.monitor == nil || s.since.IsZero() || now.Sub(s.since) < s.pool.monitor.DetectionTime-time.Millisecond {
 			continue
 		}
-		if s.names[0] == host || s.names[1] == host {
+		if slices.Contains(names, s.names[0]) || slices.Contains(names, s.names[1]) {
 			return true
 		}
 	}
@@ -271,7 +281,7 @@ func (c *census) probe(ctx context.Context, host string, dial core.DialFunc, net
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.of(host)
-	if p.open++; p.open > 1 {
+	if p.open++; p.open > 1 && c.run.instanceNamed(host) == host { // there may be several places of one address
 		c.run.problem("host monitor has %d connections to %s", p.open, host)
 	}
 	return &probe{Conn: conn, census: c, host: host, heard: time.Now()}, nil

@@ -38,6 +38,15 @@ func (r *run) monitorOptions() *hostmonitor.Options {
 	}
 }
 
+// answerWithin is how soon a host must answer a ping: if it has one interval only, half
+// of it is for another connection.
+func answerWithin(o hostmonitor.Options) time.Duration {
+	if o.Count == 1 {
+		return o.Interval / 2
+	}
+	return o.Interval
+}
+
 // allowed is how long the host monitor takes at most to notice a host that is mute,
 // from when it is or the call began to wait, whichever is later.
 func (p *pool) allowed() time.Duration {
@@ -45,6 +54,9 @@ func (p *pool) allowed() time.Duration {
 	for _, o := range p.census.settings {
 		first = max(first, o.DetectionTime, o.Interval)
 		questions += o.Interval * time.Duration(o.Count)
+		if o.Count == 1 { // a few bytes on the other connection may give the host an interval again
+			questions += o.Interval / 2
+		}
 	}
 	return first + questions
 }
@@ -99,7 +111,7 @@ func (r *run) open(p *pool, endpoint string, mode failover.Mode) error {
 			return err
 		}
 		plugins = append(plugins, monitor)
-		r.shortest, r.longest = min(r.shortest, p.monitor.Interval), max(r.longest, p.monitor.Interval)
+		r.shortest, r.longest = min(r.shortest, answerWithin(*p.monitor)), max(r.longest, p.monitor.Interval)
 		r.patience = max(r.patience, p.monitor.Interval*time.Duration(p.monitor.Count))
 		r.blip = min(r.blip, p.monitor.Interval*time.Duration(p.monitor.Count-1))
 	}
