@@ -31,14 +31,15 @@ var (
 
 // alarm rings when a host has said nothing for limit.
 type alarm struct {
-	limit time.Duration
+	limit atomic.Int64 // a time.Duration
 	timer *time.Timer
 	heard atomic.Pointer[time.Time] // when it was asked, or has last said something
 }
 
 func newAlarm(limit time.Duration, ring func(cause error)) *alarm {
 	now := time.Now()
-	a := &alarm{limit: limit}
+	a := &alarm{}
+	a.limit.Store(int64(limit))
 	a.heard.Store(&now)
 	a.timer = time.AfterFunc(limit, func() {
 		if time.Since(*a.heard.Load()) > limit+lag {
@@ -54,7 +55,7 @@ func newAlarm(limit time.Duration, ring func(cause error)) *alarm {
 func (a *alarm) hear() {
 	now := time.Now()
 	a.heard.Store(&now)
-	a.timer.Reset(a.limit)
+	a.timer.Reset(time.Duration(a.limit.Load()))
 }
 
 // ask puts one question, and says what the answer, or that there was none, means. A
@@ -126,12 +127,17 @@ func (p *prober) question(ctx context.Context, w *waiting) (err error) {
 // ping uses the connection that is open. If one silent interval is all it takes, half
 // of it is for a new connection: this one may be all that is broken.
 func (p *prober) ping(ctx context.Context, o Options) error {
-	if o.Count == 1 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.Interval/2)
-		defer cancel()
+	if o.Count > 1 {
+		return p.conn.Ping(ctx)
 	}
-	return p.conn.Ping(ctx)
+	half := o.Interval / 2
+	ctx, cancel := context.WithTimeout(ctx, half)
+	defer cancel()
+	err := p.conn.Ping(ctx)
+	if err != nil {
+		p.alarm.Load().limit.Store(int64(half)) // also for what the new connection may have to say
+	}
+	return err
 }
 
 // hear is told that the host has said something.

@@ -254,7 +254,7 @@ func (c *census) longest() time.Duration {
 func (c *census) pause() time.Duration {
 	least := time.Second
 	for _, o := range c.settings {
-		least = min(least, o.Interval)
+		least = min(least, o.Interval, 2*o.DetectionTime) // a call that began since is asked for when it is due
 	}
 	return least/2 - time.Millisecond
 }
