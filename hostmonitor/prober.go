@@ -140,7 +140,7 @@ func (p *prober) examine(ctx context.Context, w *waiting) (intervals int) {
 	p.wasDown = p.down()
 	allowed := p.allowed(o)
 	v, err := p.ask(ctx, w, o.Interval*time.Duration(allowed))
-	intervals = min(allowed, 1+int(time.Since(p.asked)/o.Interval))
+	intervals = min(allowed, 1+int(time.Since(p.heard)/o.Interval)) // what came before was no silence
 	if ctx.Err() != nil {
 		return intervals
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -36,4 +37,21 @@ func TestSlowHostIsNotDown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a slow host answered before a login broke was no silence.
+func TestBrokenLoginOfSlowHost(t *testing.T) {
+	virtual(t, lab.Options{Instances: 2}, func(t *testing.T, c *cluster) {
+		p := open(t, c, c.ReaderEndpoint(), "failure_detection_time_ms=1000", "failure_detection_interval_ms=1000", "failure_detection_count=3")
+		p.lands(t, "mydb-2")
+		reader := c.Instance("mydb-2")
+		reader.Slow(900 * time.Millisecond)
+		call := async(func() error { return p.sleep(t.Context(), 20*time.Second) })
+		time.Sleep(1000*time.Millisecond + 2500*time.Millisecond) // asked, and answering for the third time
+		reader.ResetConnections()
+		is(t, "the call", (<-call).err, core.ErrFailoverSuccess)
+		if err := p.Cluster().Down("mydb-2"); err != nil {
+			t.Errorf("the host is down: %v", err)
+		}
+	})
 }
