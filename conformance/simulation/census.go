@@ -250,11 +250,12 @@ func (c *census) longest() time.Duration {
 }
 
 // pause is the time between two questions at least. One that takes longer than it should,
-// because the host has begun to answer, is followed by the next at once.
+// because the host has begun to answer, is followed by the next at once; and a call that
+// began after one is reason for another when its time has come.
 func (c *census) pause() time.Duration {
 	least := time.Second
 	for _, o := range c.settings {
-		least = min(least, o.Interval, 2*o.DetectionTime) // a call that began since is asked for when it is due
+		least = min(least, o.Interval, o.DetectionTime)
 	}
 	return least/2 - time.Millisecond
 }

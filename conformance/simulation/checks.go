@@ -102,7 +102,7 @@ func (r *run) at(t time.Time) float64 { return t.Sub(r.start).Seconds() }
 // instanceNamed is the ID of the instance that is called by it, or by its address; ""
 // for the name of something else.
 func (r *run) instanceNamed(name string) string {
-	for _, i := range append(r.cluster.Instances(), r.removed...) {
+	for _, i := range r.everyone() {
 		if strings.EqualFold(i.Addr(), name) || strings.EqualFold(i.ID(), name) {
 			return i.ID()
 		}

@@ -223,8 +223,10 @@ func (r *run) changeSize() {
 		i := readers[r.rng.IntN(len(readers))]
 		r.note("REMOVE %s", i.ID())
 		r.truth.note(i.ID(), func(a *ailments) { *a = ailments{gone: true} })
-		r.cluster.RemoveInstance(i.ID())
+		r.mu.Lock()
 		r.removed = append(r.removed, i)
+		r.mu.Unlock()
+		r.cluster.RemoveInstance(i.ID())
 		return
 	}
 	r.added++

@@ -46,7 +46,6 @@ type run struct {
 	censuses []*census
 	start    time.Time
 	added    int
-	removed  []*lab.Instance
 	truth    truth
 
 	// The intervals of the host monitors, and the most that any of them takes to find a
@@ -54,12 +53,13 @@ type run struct {
 	// unimpressed.
 	shortest, longest, patience, blip time.Duration
 
-	mu     sync.Mutex
-	result Result
-	acked  map[string]bool // writes that were acknowledged
-	denied map[string]bool // writes whose every attempt was said to have had no effect
-	calls  []call          // without a deadline, on pool
-	trace  func(format string, args ...any)
+	mu      sync.Mutex
+	result  Result
+	removed []*lab.Instance
+	acked   map[string]bool // writes that were acknowledged
+	denied  map[string]bool // writes whose every attempt was said to have had no effect
+	calls   []call          // without a deadline, on pool
+	trace   func(format string, args ...any)
 }
 
 // Run simulates one cluster and one application of a front end with everything
@@ -116,6 +116,13 @@ func (r *run) newCensus(id string) *census {
 	c := &census{run: r, id: id, sockets: map[*socket]struct{}{}, probes: map[string]*probes{}}
 	r.censuses = append(r.censuses, c)
 	return c
+}
+
+// everyone are all instances that there are and were.
+func (r *run) everyone() []*lab.Instance {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append(r.cluster.Instances(), r.removed...)
 }
 
 // instanceAt is the ID of the instance that has an address.
@@ -262,7 +269,7 @@ func (r *run) checkData() {
 	}
 	delivered := map[string]int{}
 	accepted := map[string]bool{} // by a host that was the writer
-	for _, i := range append(r.cluster.Instances(), r.removed...) {
+	for _, i := range r.everyone() {
 		for _, s := range i.Statements() {
 			if !strings.HasPrefix(s.SQL, "insert") || !s.Ran {
 				continue
