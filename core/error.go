@@ -250,6 +250,34 @@ func (e *LostError) Unwrap() error {
 	return cause
 }
 
+// harmless hides a match with driver.ErrBadConn, at which database/sql would
+// repeat what must not be repeated, and nothing else of err.
+func harmless(err error) error {
+	switch {
+	case err == driver.ErrBadConn: //nolint:errorlint // the bare error; the next case is for the others
+		return errBroken // says more
+	case errors.Is(err, driver.ErrBadConn):
+		return notBadConn{err}
+	}
+	return err
+}
+
+// notBadConn has no Unwrap: errors.Is and errors.As have to ask it.
+type notBadConn struct{ err error }
+
+// Error implements error.
+func (e notBadConn) Error() string { return e.err.Error() }
+
+// Is matches all that the error does but driver.ErrBadConn.
+func (e notBadConn) Is(target error) bool {
+	return target != driver.ErrBadConn && errors.Is(e.err, target) //nolint:errorlint // identity is meant
+}
+
+// As finds what the error holds.
+func (e notBadConn) As(target any) bool { return errors.As(e.err, target) }
+
+var errBroken = errors.New("connection is closed")
+
 // notContext has no Unwrap: errors.Is and errors.As have to ask it.
 type notContext struct{ err error }
 

@@ -1,0 +1,151 @@
+package core
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+)
+
+// open is the innermost connect: credentials, socket, login, wrapping.
+func (k *Connector) open(ctx context.Context, t Target) (*Conn, error) {
+	n, l, err := k.login(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return newConn(k, n, l, t.Host), nil
+}
+
+// login opens one native connection with the credentials that apply now.
+func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) {
+	t, err := k.authenticate(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, l, err := k.openNative(ctx, t)
+	if err == nil || k.Classify(err) != FaultLogin {
+		return n, l, err
+	}
+	for _, a := range k.chain.authenticators {
+		if a.LoginFailed(ctx, t, err) {
+			if t, err = k.authenticate(ctx, t); err != nil {
+				return nil, nil, err
+			}
+			return k.openNative(ctx, t)
+		}
+	}
+	return nil, nil, err
+}
+
+func (k *Connector) authenticate(ctx context.Context, t Target) (Target, error) {
+	for _, a := range k.chain.authenticators {
+		var err error
+		if t, err = a.Authenticate(ctx, t); err != nil {
+			return t, &Error{Op: OpConnect, Kind: ErrConnect, Host: t.Host.Addr, Phase: "credentials", Err: harmless(err)}
+		}
+	}
+	return t, nil
+}
+
+// openNative lets the engine connect through our dialer. What a driver dials
+// after the login is its cancel request: it gets a socket too, but not for a
+// monitoring connection, which is thrown away anyway, nor for one that was cut: the
+// request would go to a host that may be dead, and keep a place in the pool for as
+// long as the driver waits for it.
+func (k *Connector) openNative(ctx context.Context, t Target) (Native, *Link, error) {
+	var opened atomic.Pointer[Link]
+	o := k.dialOptions(t)
+	t.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		l := opened.Load()
+		if l == nil {
+			return k.cluster.dial(ctx, o, network, addr)
+		}
+		if o.owner == nil {
+			return nil, errBroken
+		}
+		if lost := l.Lost(); lost != nil && lost.Aborted {
+			return nil, lost
+		}
+		side := o
+		side.id, side.side = l.Host(), true
+		return k.cluster.dial(ctx, side, network, addr)
+	}
+	n, l, err := k.engine.Open(ctx, t)
+	if err != nil {
+		opened.Store(neverOpened)
+		return nil, nil, err
+	}
+	opened.Store(l)
+	return n, l, nil
+}
+
+func (k *Connector) dialOptions(t Target) dialOptions {
+	o := dialOptions{id: t.Host.ID, target: t.Host.Addr, want: t.Want, owner: k, dial: t.Dial, heard: t.heard}
+	if t.Monitor != "" {
+		o.owner = nil
+	}
+	if o.dial == nil {
+		o.dial = k.dial
+	}
+	return o
+}
+
+// neverOpened stands for a connection whose opening failed: it needs no cancel request.
+var neverOpened = func() *Link {
+	l := &Link{}
+	l.lost.Store(&LostError{Aborted: true, Err: errBroken})
+	return l
+}()
+
+// openMonitor opens one of our own connections.
+func (k *Connector) openMonitor(ctx context.Context, h Host) (Native, *Link, error) {
+	return k.login(ctx, Target{Host: h, Monitor: topologyPrefix})
+}
+
+// OpenBeside opens a connection of awsdb's own to the very host that l, one of the
+// handle's connections, leads to or tries to reach, without asking again where its
+// name leads: names move, and a name server that is out of order says nothing about
+// the host. prefix is one of [MonitorPrefixes]. An *Error with the phase "credentials"
+// means that the host was not asked, and so does ErrClosed: a handle that is closed
+// opens nothing, and Close awaits what is being opened. The connection is the caller's
+// to close; it is not among [Cluster.Links], and is opened to hosts that are down as
+// well. heard is called whenever the host has said something on it, by the goroutine
+// that reads; it may be nil.
+func (k *Connector) OpenBeside(ctx context.Context, l *Link, prefix string, heard func()) (Native, *Link, error) {
+	network, addr := l.Place()
+	return k.openOwn(ctx, Target{
+		Host: Host{ID: l.Host(), Addr: l.target}, Monitor: prefix, Located: true,
+		Dial:  func(ctx context.Context, _, _ string) (net.Conn, error) { return k.dial(ctx, network, addr) },
+		heard: heard,
+	})
+}
+
+// OpenAnew is OpenBeside by the way that new connections to the host of l take: by its
+// name, which may lead elsewhere by now.
+func (k *Connector) OpenAnew(ctx context.Context, l *Link, prefix string, heard func()) (Native, *Link, error) {
+	h := Host{Addr: l.target}
+	if known, ok := k.cluster.Topology().Host(l.Host()); ok {
+		h = known
+	}
+	return k.openOwn(ctx, Target{Host: h, Monitor: prefix, heard: heard})
+}
+
+// openOwn opens a connection of awsdb's own on account of this handle alone.
+func (k *Connector) openOwn(ctx context.Context, t Target) (Native, *Link, error) {
+	k.mu.Lock()
+	closed := k.closed.Load()
+	if !closed {
+		k.runners.Add(1)
+	}
+	k.mu.Unlock()
+	if closed {
+		return nil, nil, ErrClosed
+	}
+	defer k.runners.Done()
+	ctx, stop := k.Bound(ctx)
+	defer stop()
+	n, l, err := k.login(ctx, t)
+	if err != nil && k.closed.Load() {
+		return nil, nil, ErrClosed
+	}
+	return n, l, err
+}
