@@ -93,7 +93,8 @@ type reign struct {
 type history struct {
 	ailments
 	changes []change
-	moments []span // troubles that are over at once
+	moments []span        // troubles that are over at once, or have an end of their own
+	delay   time.Duration // of its answers
 }
 
 type change struct {
@@ -255,6 +256,11 @@ func (r *run) hangAfter(i *lab.Instance, n int) {
 // slow: a host that answers within the interval is well.
 func (r *run) slow(i *lab.Instance, d time.Duration) {
 	r.truth.note(i.ID(), func(a *ailments) {
+		if a.slow { // answers that are on their way stay slow
+			h := r.truth.hosts[i.ID()]
+			h.moments = append(h.moments, span{time.Now(), time.Now().Add(h.delay)})
+		}
+		r.truth.hosts[i.ID()].delay = d
 		a.late, a.slow = d > 0, d+2*r.latency+time.Millisecond > r.shortest
 	})
 	i.Slow(d)
