@@ -3,6 +3,8 @@ package blackhole
 import (
 	"context"
 	"errors"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -168,6 +170,36 @@ func TestFailover(t *testing.T) {
 		reader := open(t, c, old.Host(), detection.Params()...)
 		if id := works(t, c, reader); id != old.ID() {
 			t.Errorf("landed on %s, want %s", id, old.ID())
+		}
+	})
+}
+
+// TestHalfOpen: one connection goes nowhere, as when a firewall has forgotten it. Its host answers, and is left alone
+// with all its other connections; the kernel ends this one.
+func TestHalfOpen(t *testing.T) {
+	each(t, func(t *testing.T, c *cluster) {
+		i := c.Readers()[0]
+		db := open(t, c, i.Host(), detection.Params(append(strings.Fields(keepAlive+noUserTimeout), "plugins=host_monitoring_v2")...)...)
+		lost, link := session(t, db)
+		other, _ := session(t, db)
+		i.ResetStatements()
+		began := time.Now()
+		done := call(t.Context(), c, lost)
+		received(t, i)
+		dropPort(t, link.LocalAddr().String(), everything)
+		end := <-done
+		t.Logf("ended after %v: %v", ms(end.at.Sub(began)), end.err)
+		if !errors.Is(end.err, syscall.ETIMEDOUT) || !errors.Is(end.err, core.ErrOutcomeUnknown) {
+			t.Errorf("%v, want %v", end.err, syscall.ETIMEDOUT)
+		}
+		if end.at.Sub(began) < 2*detection.Total() {
+			t.Error("that was too soon for the host monitor to have had its say")
+		}
+		if err := db.Cluster().Down(i.ID()); err != nil {
+			t.Errorf("the host is down: %v", err)
+		}
+		if err := other.PingContext(t.Context()); err != nil {
+			t.Errorf("the other connection: %v", err)
 		}
 	})
 }

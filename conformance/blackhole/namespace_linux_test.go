@@ -114,9 +114,15 @@ var (
 // drop makes an instance a black hole until the returned function is called, or the test ends.
 func drop(t *testing.T, i *lab.Instance, what loss) (heal func()) {
 	t.Helper()
-	_, port, ok := strings.Cut(i.ListenAddr(), ":")
+	return dropPort(t, i.ListenAddr(), what)
+}
+
+// dropPort is drop for whoever has an address: an instance, or one end of a connection.
+func dropPort(t *testing.T, addr string, what loss) (heal func()) {
+	t.Helper()
+	_, port, ok := strings.Cut(addr, ":")
 	if _, err := strconv.Atoi(port); !ok || err != nil {
-		t.Fatalf("%s listens at %q", i.ID(), i.ListenAddr())
+		t.Fatalf("%q has no port", addr)
 	}
 	change := func(how string, sets loss) {
 		for _, set := range sets {
