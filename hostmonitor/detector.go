@@ -2,7 +2,6 @@ package hostmonitor
 
 import (
 	"context"
-	"iter"
 	"maps"
 	"strings"
 	"sync"
@@ -223,32 +222,32 @@ type waiting struct {
 // handle wants to know soonest; nil if there are none.
 func (d *detector) foremost(at place) *waiting {
 	var first *waiting
-	for w := range d.overdue(at) {
+	for _, w := range d.overdue(at) {
 		if first == nil || w.options.patience() < first.options.patience() {
-			first = &w
+			first = w
 		}
 	}
 	return first
 }
 
-// overdue yields the calls that have waited for a host for too long.
-func (d *detector) overdue(at place) iter.Seq[waiting] {
+// overdue returns the calls that have waited for a host for too long.
+func (d *detector) overdue(at place) []*waiting {
 	handles := d.watched()
-	return func(yield func(waiting) bool) {
-		for l := range d.cluster.Links() {
-			h, ok := handles[l.Connector()]
-			if ok && l.Lost() == nil && l.Blocked() >= h.DetectionTime && placeOf(l) == at && !yield(waiting{l, h.Options}) {
-				return
-			}
+	var calls []*waiting
+	for l := range d.cluster.Links() {
+		h, ok := handles[l.Connector()]
+		if ok && l.Lost() == nil && l.Blocked() >= h.DetectionTime && placeOf(l) == at {
+			calls = append(calls, &waiting{l, h.Options})
 		}
 	}
+	return calls
 }
 
 // begunSince tells that of the calls that have waited for a host for too long one began
 // after t.
 func (d *detector) begunSince(at place, t time.Time) bool {
 	asked := time.Since(t)
-	for w := range d.overdue(at) {
+	for _, w := range d.overdue(at) {
 		if w.link.Blocked() < asked {
 			return true
 		}

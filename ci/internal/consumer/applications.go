@@ -137,7 +137,7 @@ func (f family) following(name, newer string) Application {
 }
 
 // monitorGrowth is how many bytes the host monitor may add.
-const monitorGrowth = 100_000
+const monitorGrowth = 125_000
 
 // monitoring has the host monitor besides the other parts, and is compared with
 // the application that has not.
