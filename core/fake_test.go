@@ -33,6 +33,7 @@ type fakeCluster struct {
 	plain     bool                 // no topology
 	passwords map[string]string    // by user; nil: anything goes
 	detects   int                  // how often the kind of database was asked for
+	requests  int                  // cancel requests that were sent after a refused login
 	onDial    func()               // runs before every dial: a user's callback
 	sockets   sync.WaitGroup
 	cleanup   sync.Once
@@ -208,6 +209,13 @@ func (e *fakeEngine) Open(ctx context.Context, t Target) (Native, *Link, error) 
 		return nil, nil, err
 	}
 	if refused {
+		// As pgx does from a goroutine of its own, which may be late or early.
+		if side, err := t.Dial(context.Background(), "tcp", t.Host.Addr); err == nil {
+			_ = side.Close()
+			f.mu.Lock()
+			f.requests++
+			f.mu.Unlock()
+		}
 		_ = link.Close()
 		return nil, nil, fmt.Errorf("fake: cannot log in: %w", errFakeLogin)
 	}

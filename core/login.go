@@ -46,20 +46,21 @@ func (k *Connector) authenticate(ctx context.Context, t Target) (Target, error) 
 	return t, nil
 }
 
-// openNative lets the engine connect through our dialer. What a driver dials
-// after the login is its cancel request: it gets a socket too, but not for a
-// monitoring connection, which is thrown away anyway, nor for one that was cut: the
-// request would go to a host that may be dead, and keep a place in the pool for as
-// long as the driver waits for it.
+// openNative lets the engine connect through our dialer. What a driver dials for
+// anything else, with a context that is not ours, is its cancel request: it gets a
+// socket too, but not for a monitoring connection, which is thrown away anyway, nor
+// where there is nothing to cancel, nor for one that was cut: the request would go to
+// a host that may be dead, and keep a place in the pool for as long as the driver waits
+// for it. pgx sends one, from a goroutine, also for a login that failed.
 func (k *Connector) openNative(ctx context.Context, t Target) (Native, *Link, error) {
 	var opened atomic.Pointer[Link]
 	o := k.dialOptions(t)
 	t.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		l := opened.Load()
-		if l == nil {
+		if ctx.Value(openingKey{}) == &opened {
 			return k.cluster.dial(ctx, o, network, addr)
 		}
-		if o.owner == nil {
+		l := opened.Load()
+		if l == nil || o.owner == nil {
 			return nil, errBroken
 		}
 		if lost := l.Lost(); lost != nil && lost.Aborted {
@@ -69,14 +70,16 @@ func (k *Connector) openNative(ctx context.Context, t Target) (Native, *Link, er
 		side.id, side.side = l.Host(), true
 		return k.cluster.dial(ctx, side, network, addr)
 	}
-	n, l, err := k.engine.Open(ctx, t)
+	n, l, err := k.engine.Open(context.WithValue(ctx, openingKey{}, &opened), t)
 	if err != nil {
-		opened.Store(neverOpened)
 		return nil, nil, err
 	}
 	opened.Store(l)
 	return n, l, nil
 }
+
+// openingKey marks the contexts of an opening, by the connection that is to come of it.
+type openingKey struct{}
 
 func (k *Connector) dialOptions(t Target) dialOptions {
 	o := dialOptions{id: t.Host.ID, target: t.Host.Addr, want: t.Want, owner: k, dial: t.Dial, heard: t.heard}
@@ -88,13 +91,6 @@ func (k *Connector) dialOptions(t Target) dialOptions {
 	}
 	return o
 }
-
-// neverOpened stands for a connection whose opening failed: it needs no cancel request.
-var neverOpened = func() *Link {
-	l := &Link{}
-	l.lost.Store(&LostError{Aborted: true, Err: errBroken})
-	return l
-}()
 
 // openMonitor opens one of our own connections.
 func (k *Connector) openMonitor(ctx context.Context, h Host) (Native, *Link, error) {

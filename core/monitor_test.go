@@ -491,6 +491,11 @@ func TestMonitorUsesASharersCredentials(t *testing.T) {
 		if one.Cluster().Down("w1") != nil {
 			t.Error("B42: a refused login marked the host down")
 		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.requests != 0 {
+			t.Errorf("%d cancel requests for logins that failed", f.requests)
+		}
 	})
 }
 
