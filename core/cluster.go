@@ -277,12 +277,12 @@ func (c *Cluster) keepAlive(conn net.Conn) {
 func (c *Cluster) register(l *Link) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || (l.owner != nil && l.owner.closed.Load()) {
+	if c.closed || (l.owner != nil && l.owner.draining.Load()) {
 		return ErrClosed
 	}
 	if l.owner != nil {
 		if cause := c.downLocked(l.Host()); cause != nil && c.down[l.Host()].covers(l.addr) {
-			return &LostError{Host: l.Host(), Aborted: true, Err: fmt.Errorf("host is down: %w", cause)}
+			return &LostError{Host: l.Host(), Aborted: true, Err: fmt.Errorf("host is down: %w", cause), link: l}
 		}
 		c.inUse++
 	}

@@ -82,10 +82,13 @@ type Connector struct {
 	cluster   *Cluster
 	chain     *chain
 
-	ctx     context.Context // ends with Close; parent of the handle's runners
-	cancel  context.CancelCauseFunc
-	closed  atomic.Bool
-	runners sync.WaitGroup
+	ctx      context.Context // ends with Close; parent of the handle's runners
+	cancel   context.CancelCauseFunc
+	closed   atomic.Bool
+	calls    context.Context // ends with Drain
+	endCalls context.CancelCauseFunc
+	draining atomic.Bool
+	runners  sync.WaitGroup
 
 	mu      sync.Mutex // guards started against Close
 	started bool
@@ -134,6 +137,7 @@ func NewConnector(cfg Config) (*Connector, error) {
 		return nil, err
 	}
 	k.ctx, k.cancel = context.WithCancelCause(k.cluster.ctx)
+	k.calls, k.endCalls = context.WithCancelCause(k.ctx)
 	k.chain = k.compile(running)
 	return k, nil
 }
@@ -192,11 +196,11 @@ func (k *Connector) Settings() Settings { return k.settings }
 // Log returns the handle's logger; it is never nil.
 func (k *Connector) Log() *slog.Logger { return k.log }
 
-// Bound returns a context that ends with ctx and when the handle is closed, for
-// waiting on a caller's behalf.
+// Bound returns a context that ends with ctx and when the handle is drained or closed,
+// for waiting on a caller's behalf.
 func (k *Connector) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(k.ctx, func() { cancel(ErrClosed) })
+	stop := context.AfterFunc(k.calls, func() { cancel(ErrClosed) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
@@ -218,7 +222,7 @@ func (k *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 
 // Open is Connect with its result's own type.
 func (k *Connector) Open(ctx context.Context) (*Conn, error) {
-	if k.closed.Load() {
+	if k.draining.Load() {
 		return nil, &Error{Op: OpConnect, Host: k.host.Addr, Kind: ErrClosed}
 	}
 	k.start()
@@ -275,6 +279,20 @@ func (k *Connector) connectError(err error) error {
 	return &Error{Op: OpConnect, Host: k.host.Addr, Kind: ErrConnect, Err: harmless(err)}
 }
 
+// Drain is the first part of Close, for pools that wait until their users have given
+// all connections back: nothing is opened any more, and calls that wait for a failover
+// end with ErrClosed, but hosts are watched on behalf of the calls in flight.
+func (k *Connector) Drain() {
+	k.draining.Store(true)
+	searching := k.cluster.Searching()
+	k.endCalls(ErrClosed)
+	for l := range k.cluster.Links() {
+		if l.owner == k && (l.side || l.released.Load() || l.opening.Load() || (searching && l.Blocked() > 0)) {
+			l.Abort(ErrClosed)
+		}
+	}
+}
+
 // Close implements io.Closer: sql.DB.Close calls it. Calls that wait for a
 // failover end with ErrClosed; background work is awaited; connections that
 // their users have given back, or that hang on a host under suspicion, are cut.
@@ -286,13 +304,8 @@ func (k *Connector) Close() error {
 	if closed {
 		return nil
 	}
-	searching := k.cluster.Searching()
+	k.Drain()
 	k.cancel(ErrClosed)
-	for l := range k.cluster.Links() {
-		if l.owner == k && (l.side || l.released.Load() || l.opening.Load() || (searching && l.Blocked() > 0)) {
-			l.Abort(ErrClosed)
-		}
-	}
 	k.runners.Wait()
 	leave(k)
 	return nil

@@ -60,9 +60,10 @@ const (
 	OpRollback
 	OpPing
 	OpRows // reading a result
+	OpCall // any, through an interface of the driver's own; see Cause
 )
 
-var opNames = [...]string{"connect", "query", "exec", "prepare", "begin", "commit", "rollback", "ping", "rows"}
+var opNames = [...]string{"connect", "query", "exec", "prepare", "begin", "commit", "rollback", "ping", "rows", "call"}
 
 // String returns the call's lower-case name.
 func (o Op) String() string { return opNames[o] }
@@ -229,6 +230,8 @@ type LostError struct {
 	Aborted bool
 	// Err is the cause.
 	Err error
+
+	link *Link // nil if there was none
 }
 
 // Error implements error.

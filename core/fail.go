@@ -86,10 +86,7 @@ func cause(lost *LostError, err error) error {
 // awaited is a reason to look.
 func (c *Conn) canceled(ctx context.Context, call Call, sent, closed bool, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		c.Cluster().Look(c.link.Host())
-		for _, d := range c.chain.deadlines {
-			d.DeadlinePassed(c.link)
-		}
+		c.DeadlinePassed()
 	}
 	if !errors.Is(err, ctx.Err()) {
 		if !closed && c.link.Lost() == nil {
@@ -110,6 +107,15 @@ func (c *Conn) canceled(ctx context.Context, call Call, sent, closed bool, err e
 		e.Phase = "reply"
 	}
 	return c.endTx(e)
+}
+
+// DeadlinePassed has the host looked at: a caller's deadline has passed while the
+// connection was waiting. It does not block.
+func (c *Conn) DeadlinePassed() {
+	c.Cluster().Look(c.link.Host())
+	for _, d := range c.chain.deadlines {
+		d.DeadlinePassed(c.link)
+	}
 }
 
 // refused deals with a write that met a host which is read-only. If a writer was

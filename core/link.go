@@ -125,14 +125,14 @@ func (l *Link) Condemned() error {
 // Condemn marks the connection so that its pool drops it before anybody gets
 // it. What is running on it goes on. The first cause stays.
 func (l *Link) Condemn(cause error) {
-	l.condemned.CompareAndSwap(nil, &LostError{Host: l.Host(), Aborted: true, Err: cause})
+	l.condemned.CompareAndSwap(nil, &LostError{Host: l.Host(), Aborted: true, Err: cause, link: l})
 }
 
 // Abort cuts the connection: the dial, Read or Write in flight and all later
 // ones fail with a *LostError holding cause. It does not block, may be called
 // from any goroutine and more than once; the first cause stays.
 func (l *Link) Abort(cause error) {
-	lost := &LostError{Host: l.Host(), Aborted: true, Err: cause}
+	lost := &LostError{Host: l.Host(), Aborted: true, Err: cause, link: l}
 	l.condemned.CompareAndSwap(nil, lost)
 	if !l.lost.CompareAndSwap(nil, lost) {
 		return
@@ -227,7 +227,7 @@ func (l *Link) failed(err error) error {
 	if closed {
 		return err
 	}
-	l.lost.CompareAndSwap(nil, &LostError{Host: l.Host(), Err: err})
+	l.lost.CompareAndSwap(nil, &LostError{Host: l.Host(), Err: err, link: l})
 	return l.lost.Load()
 }
 
@@ -238,7 +238,7 @@ func (l *Link) TimedOut() *LostError {
 	if !l.expired.Load() {
 		return nil
 	}
-	return &LostError{Host: l.Host(), Err: os.ErrDeadlineExceeded}
+	return &LostError{Host: l.Host(), Err: os.ErrDeadlineExceeded, link: l}
 }
 
 // Close implements net.Conn.

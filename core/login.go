@@ -137,8 +137,9 @@ func (k *Connector) openOwn(ctx context.Context, t Target) (Native, *Link, error
 		return nil, nil, ErrClosed
 	}
 	defer k.runners.Done()
-	ctx, stop := k.Bound(ctx)
-	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(k.ctx, func() { cancel(ErrClosed) })()
 	n, l, err := k.login(ctx, t)
 	if err != nil && k.closed.Load() {
 		return nil, nil, ErrClosed

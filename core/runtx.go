@@ -26,13 +26,20 @@ const maxTxRetries = 9
 // then matches ErrOutcomeUnknown, and whether the work was done must be found out
 // by looking. It ends with ctx, and after ten attempts.
 func RunTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql.Tx) error) error {
+	return Retry(ctx, func() error { return runTxOnce(ctx, db, opts, fn) })
+}
+
+// Retry runs a unit of work, and again while it ends in an error for which
+// [SafeToRepeat] holds, with growing pauses of up to a second between. It ends with ctx,
+// and after ten attempts. It is RunTx for other ways to run a transaction.
+func Retry(ctx context.Context, work func() error) error {
 	pause := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(10*time.Millisecond),
 		backoff.WithMaxInterval(time.Second),
 		backoff.WithMaxElapsedTime(0),
 	)
 	return backoff.Retry(func() error {
-		err := runTxOnce(ctx, db, opts, fn)
+		err := work()
 		if err != nil && !SafeToRepeat(err) {
 			return backoff.Permanent(err)
 		}

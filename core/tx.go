@@ -72,7 +72,13 @@ func (t connTx) Rollback() error {
 	for _, o := range c.chain.observers { // no gate holds a rollback
 		ctx = o.CallStart(ctx, c, call)
 	}
-	err := c.rollback()
+	err := c.endRollback(ctx, call, c.rollback())
+	t.done()
+	return err
+}
+
+// endRollback is end for a rollback.
+func (c *Conn) endRollback(ctx context.Context, call Call, err error) error {
 	switch {
 	case c.link.Lost() != nil || c.lostTx != nil || c.connector.Classify(err).lost():
 		c.link.Condemn(errBroken)
@@ -83,11 +89,12 @@ func (t connTx) Rollback() error {
 	for i := len(c.chain.observers) - 1; i >= 0; i-- {
 		c.chain.observers[i].CallEnd(ctx, c, call, err)
 	}
-	t.done()
 	return err
 }
 
-func (t connTx) done() {
-	t.c.tx, t.c.txCtx, t.c.readOnly, t.c.lostTx, t.c.leaky = nil, nil, false, nil, false
-	t.c.quiet = t.c.chain.unwatched
+func (t connTx) done() { t.c.txEnded() }
+
+func (c *Conn) txEnded() {
+	c.tx, c.txCtx, c.readOnly, c.lostTx, c.leaky = nil, nil, false, nil, false
+	c.quiet = c.chain.unwatched
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/awsdb/awsdb/core"
@@ -238,7 +239,7 @@ func refusedByServer(err error) bool {
 // ask runs one of our own statements: unnamed, one round trip, text results, no
 // trace in the statement cache.
 func ask(ctx context.Context, n core.Native, sql string) ([][][]byte, error) {
-	c, ok := n.(*conn)
+	c, ok := n.(interface{ Conn() *pgx.Conn })
 	if !ok {
 		return nil, fmt.Errorf("connection of type %T is not pgdriver's", n)
 	}

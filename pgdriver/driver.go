@@ -27,7 +27,11 @@ func (Driver) OpenConnector(dsn string) (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConnector(cfg, options{})
+	k, err := newConnector(cfg, options{})
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // Open implements driver.Driver for code that does not know driver.Connector.

@@ -27,7 +27,8 @@ type engine struct {
 	base      *pgx.ConnConfig            // of the application's connections; never modified
 	monitors  map[string]*pgx.ConnConfig // of our own, by core.Target.Monitor
 	onConnect func(context.Context, *pgx.Conn) error
-	pinned    core.Dialect // wrapper_dialect
+	before    func(context.Context, *pgx.ConnConfig) error // runs before every login
+	pinned    core.Dialect                                 // wrapper_dialect
 	log       *slog.Logger
 
 	mu    sync.Mutex                  // guards hosts
@@ -37,7 +38,7 @@ type engine struct {
 type hostKey struct{ addr, monitor string }
 
 func newEngine(cfg *pgx.ConnConfig, settings core.Settings, o options) (*engine, error) {
-	e := &engine{base: cfg, onConnect: o.onConnect, log: o.log, monitors: map[string]*pgx.ConnConfig{}, hosts: map[hostKey]*pgx.ConnConfig{}}
+	e := &engine{base: cfg, onConnect: o.onConnect, before: o.beforeConnect, log: o.log, monitors: map[string]*pgx.ConnConfig{}, hosts: map[hostKey]*pgx.ConnConfig{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -101,6 +102,13 @@ func monitorConfig(cfg *pgx.ConnConfig, prefix string, overrides map[string]stri
 // Open implements core.Engine.
 func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Link, error) {
 	cfg := *e.forTarget(t)
+	if e.before != nil {
+		own, err := e.prepared(ctx, &cfg)
+		if err != nil {
+			return nil, nil, err
+		}
+		cfg = *own
+	}
 	if t.User != "" {
 		cfg.User, cfg.Password = t.User, string(t.Password)
 	}
@@ -133,6 +141,20 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 		}
 	}
 	return c, link, nil
+}
+
+// prepared is what the application's BeforeConnect makes of the configuration for one
+// host.
+func (e *engine) prepared(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.ConnConfig, error) {
+	own := cfg.Copy()
+	if err := e.before(ctx, own); err != nil {
+		return nil, &core.Error{Op: core.OpConnect, Kind: core.ErrConnect, Host: address(cfg), Phase: "credentials", Err: err}
+	}
+	if own.Host != cfg.Host || own.Port != cfg.Port {
+		return nil, fmt.Errorf("%w: BeforeConnect has replaced the host %s by %s: awsdb chooses it; leave Host and Port as they are, or name the cluster in the connection string",
+			core.ErrConfig, address(cfg), address(own))
+	}
+	return own, nil
 }
 
 // connect opens a connection by a configuration that is registered meanwhile.

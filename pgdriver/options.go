@@ -25,6 +25,8 @@ type options struct {
 	dial      core.DialFunc
 	resolver  Resolver
 	onConnect func(context.Context, *pgx.Conn) error
+
+	beforeConnect func(context.Context, *pgx.ConnConfig) error // a pool's
 }
 
 // Resolver looks host names up; *net.Resolver is one. If it also has
@@ -75,11 +77,15 @@ func NewConnector(cfg *pgx.ConnConfig, opts ...Option) (driver.Connector, error)
 	if cfg == nil {
 		return nil, fmt.Errorf("%w: NewConnector needs a configuration from pgx.ParseConfig", core.ErrConfig)
 	}
-	return newConnector(cfg.Copy(), o)
+	k, err := newConnector(cfg.Copy(), o)
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // newConnector takes awsdb's keys out of what would be sent to the server.
-func newConnector(cfg *pgx.ConnConfig, o options) (driver.Connector, error) {
+func newConnector(cfg *pgx.ConnConfig, o options) (*core.Connector, error) {
 	if cfg.RuntimeParams == nil {
 		cfg.RuntimeParams = map[string]string{}
 	}
@@ -92,7 +98,7 @@ func newConnector(cfg *pgx.ConnConfig, o options) (driver.Connector, error) {
 		cfg.LookupFunc = o.resolver.LookupHost
 	}
 	e, err := newEngine(cfg, settings, o)
-	k, err := core.NewConnector(core.Config{
+	return core.NewConnector(core.Config{
 		Problems: []error{problems, err},
 		Engine:   e,
 		Family:   "postgresql",
@@ -104,10 +110,6 @@ func newConnector(cfg *pgx.ConnConfig, o options) (driver.Connector, error) {
 		Dial:     core.DialFunc(cfg.DialFunc),
 		Resolver: o.resolver,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return k, nil
 }
 
 // address is where the DSN leads: "host:port", or the directory of a Unix socket.

@@ -1,0 +1,262 @@
+package pgdriver
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// A pgxpool opens its connections itself, by one call of pgx.ConnectConfig that cannot
+// be surrounded: not to choose a host, not to verify it, wait, or try again. So all of
+// that happens where pgx expects a socket. The chain opens a connection and logs in; then
+// the session is handed over: pgx gets the socket under it, says what it wants to log in,
+// and is answered from memory with what the server has said before. From the second
+// message on it talks to the server.
+
+// session is the socket that pgx gets: that of a connection which is logged in already.
+type session struct {
+	net.Conn // TLS, or the Link
+	conn     *core.Conn
+	from     *pgconn.HijackedConn
+	number   uint64
+	all      *sessions
+
+	greeting []byte    // what pgx is to be told before it hears the server
+	greeted  bool      // it has introduced itself
+	pgx      *pgx.Conn // on top; nil until that is known
+
+	rows    []poolRows // to hand out; one allocation for many, as pgxpool does
+	oneRows []poolRow
+}
+
+// sessions are those of one pool that are open, by what pgx is told is their network.
+type sessions struct {
+	connector *core.Connector
+	latest    atomic.Uint64
+	mu        sync.Mutex // guards open
+	open      map[string]*session
+}
+
+// dial is the DialFunc of a pool's configuration. With the network of an open session it
+// opens pgx's cancel request for that, else a session. outer, if not nil, belongs to this
+// connection alone, and gets what has been found out.
+func (a *sessions) dial(ctx context.Context, outer *pgx.ConnConfig, network, addr string) (net.Conn, error) {
+	if network[:min(len(network), len(sessionNetwork))] == sessionNetwork {
+		a.mu.Lock()
+		s := a.open[network]
+		a.mu.Unlock()
+		if s == nil {
+			return nil, net.ErrClosed
+		}
+		return s.side(ctx, addr)
+	}
+	c, err := a.connector.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.handOver(ctx, c, outer)
+	if err != nil {
+		_ = c.Close() // the error is what matters
+		return nil, err
+	}
+	return s, nil
+}
+
+// sessionNetwork begins the name of a session's network. pgx dials for a cancel request
+// what RemoteAddr says, by which the session is found again.
+const sessionNetwork = "awsdb/"
+
+func (a *sessions) handOver(ctx context.Context, c *core.Conn, outer *pgx.ConnConfig) (*session, error) {
+	inner, ok := Unwrap(c.Native)
+	if !ok {
+		return nil, fmt.Errorf("connection of type %T is not pgdriver's", c.Native)
+	}
+	if err := inner.PgConn().SyncConn(ctx); err != nil {
+		return nil, err
+	}
+	if outer != nil {
+		adopt(outer, inner.Config())
+	}
+	from, err := inner.PgConn().Hijack()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{Conn: from.Conn, conn: c, from: from, number: a.latest.Add(1), all: a}
+	if s.greeting, err = greeting(from); err != nil {
+		return nil, errors.Join(err, from.Conn.Close())
+	}
+	c.Native = native{s}
+	a.mu.Lock()
+	a.open[s.network()] = s
+	a.mu.Unlock()
+	return s, nil
+}
+
+// adopt tells the configuration of the connection on top what BeforeConnect and the
+// chain have made of that of the login.
+func adopt(outer, used *pgx.ConnConfig) {
+	outer.Host, outer.Port = used.Host, used.Port
+	outer.User, outer.Password, outer.Database = used.User, used.Password, used.Database
+	outer.DefaultQueryExecMode = used.DefaultQueryExecMode
+	outer.StatementCacheCapacity, outer.DescriptionCacheCapacity = used.StatementCacheCapacity, used.DescriptionCacheCapacity
+}
+
+// greeting is what a server says to a client that it lets in at once.
+func greeting(from *pgconn.HijackedConn) ([]byte, error) {
+	messages := []pgproto3.BackendMessage{&pgproto3.AuthenticationOk{}}
+	for name, value := range from.ParameterStatuses {
+		messages = append(messages, &pgproto3.ParameterStatus{Name: name, Value: value})
+	}
+	messages = append(messages,
+		&pgproto3.BackendKeyData{ProcessID: from.PID, SecretKey: from.SecretKey},
+		&pgproto3.ReadyForQuery{TxStatus: from.TxStatus})
+	var said []byte
+	for _, m := range messages {
+		var err error
+		if said, err = m.Encode(said); err != nil {
+			return nil, err
+		}
+	}
+	return said, nil
+}
+
+// sessionOf is the session under a connection of a pool; nil if the pool is not ours.
+func sessionOf(c *pgx.Conn) *session {
+	s, _ := c.PgConn().Conn().(*session)
+	return s
+}
+
+// Read implements net.Conn.
+func (s *session) Read(b []byte) (int, error) {
+	if len(s.greeting) > 0 {
+		n := copy(b, s.greeting)
+		s.greeting = s.greeting[n:]
+		return n, nil
+	}
+	n, err := s.Conn.Read(b)
+	if err != nil {
+		err = readable(err)
+	}
+	return n, err
+}
+
+// Write implements net.Conn. The first message is pgx's login, which nobody needs.
+func (s *session) Write(b []byte) (int, error) {
+	if s.greeted {
+		return s.Conn.Write(b)
+	}
+	if len(b) < 4 || int(binary.BigEndian.Uint32(b)) != len(b) {
+		return 0, errNoLogin
+	}
+	s.greeted = true
+	return len(b), nil
+}
+
+var errNoLogin = errors.New("pgx has not begun with a startup message")
+
+// Close implements net.Conn.
+func (s *session) Close() error {
+	s.all.mu.Lock()
+	delete(s.all.open, s.network())
+	s.all.mu.Unlock()
+	return s.Conn.Close()
+}
+
+// NetConn is the connection below, as of a *tls.Conn.
+func (s *session) NetConn() net.Conn { return s.Conn }
+
+func (s *session) network() string { return sessionNetwork + strconv.FormatUint(s.number, 10) }
+
+// RemoteAddr implements net.Conn.
+func (s *session) RemoteAddr() net.Addr { return remote{s.Conn.RemoteAddr(), s.network()} }
+
+// remote is an address by which a session is found again.
+type remote struct {
+	net.Addr
+	network string
+}
+
+// Network implements net.Addr.
+func (r remote) Network() string { return r.network }
+
+// side opens the socket for a cancel request: by the means of the session, and encrypted
+// if that is.
+func (s *session) side(ctx context.Context, addr string) (net.Conn, error) {
+	c, err := s.from.Config.DialFunc(ctx, s.Conn.RemoteAddr().Network(), addr)
+	if err != nil || s.from.TLSConfig == nil {
+		return c, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
+	defer stop()
+	if s.from.Config.SSLNegotiation != "direct" {
+		if err := requestTLS(c); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	encrypted := tls.Client(c, s.from.TLSConfig)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return encrypted, nil
+}
+
+// requestTLS asks the server to go on with TLS.
+func requestTLS(c net.Conn) error {
+	request, err := (&pgproto3.SSLRequest{}).Encode(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Write(request); err != nil {
+		return err
+	}
+	answer := make([]byte, 1)
+	if _, err := io.ReadFull(c, answer); err != nil {
+		return err
+	}
+	if answer[0] != 'S' {
+		return errors.New("server refused TLS for a cancel request")
+	}
+	return nil
+}
+
+// readable makes sure that pgx tells its caller why a connection broke. pgx 5.12 looks
+// ahead in some places (Exec without arguments, and so BEGIN and COMMIT), forgets the
+// error, and closes the connection, unless the error was a timeout. What it then reports
+// is "conn closed", which it also calls safe to repeat: with pgx's stdlib on top,
+// database/sql would send the statement three times. So the loss passes for a timeout
+// when it is looked at first, and pgx reads once more.
+func readable(err error) error {
+	var lost *core.LostError
+	if !errors.As(err, &lost) {
+		return err
+	}
+	return &readError{error: lost}
+}
+
+type readError struct {
+	error
+	asked atomic.Bool
+}
+
+// Unwrap returns the *core.LostError.
+func (e *readError) Unwrap() error { return e.error }
+
+// Timeout implements net.Error.
+func (e *readError) Timeout() bool { return !e.asked.Swap(true) }
+
+// Temporary implements net.Error.
+func (e *readError) Temporary() bool { return false }

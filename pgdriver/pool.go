@@ -1,0 +1,252 @@
+package pgdriver
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// Pool is a *pgxpool.Pool that follows its cluster. What takes a *pgxpool.Pool takes the
+// field Pool; what takes an interface (sqlc's DBTX) takes the Pool itself, and then gets
+// errors that say what a failover did to the call: they match core.ErrFailover, and
+// errors.As finds a *core.Error as well as pgx's own. Where code holds the bare pool or a
+// connection, [Cause] says so of its errors.
+//
+// A call that ended before anything was sent, and a BEGIN or PING that was lost, is
+// repeated on another connection, as database/sql does. No other statement is sent twice.
+type Pool struct {
+	*pgxpool.Pool
+	connector *core.Connector
+}
+
+// NewPool makes a pool of a configuration from pgxpool.ParseConfig, as
+// pgxpool.NewWithConfig does; [ConfigurePool] says what becomes of the configuration's
+// hooks. cfg itself is not changed. Nothing is opened before the first connection is
+// asked for, unless cfg wants idle ones. Errors match core.ErrConfig.
+func NewPool(ctx context.Context, cfg *pgxpool.Config, opts ...Option) (*Pool, error) {
+	if cfg != nil && cfg.ConnConfig != nil {
+		cfg = cfg.Copy()
+	}
+	k, err := ConfigurePool(cfg, opts...)
+	if err != nil {
+		return nil, err
+	}
+	p, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, errors.Join(err, k.Close())
+	}
+	return &Pool{Pool: p, connector: k}, nil
+}
+
+// Connector is the pool's handle on its cluster. Closing the pool closes it.
+func (p *Pool) Connector() *core.Connector { return p.connector }
+
+// Close closes all connections and ends all that was started for the pool. Like
+// pgxpool's it waits until every connection has been given back; calls that wait for a
+// failover end with core.ErrClosed.
+func (p *Pool) Close() {
+	p.connector.Drain()
+	p.Pool.Close()
+	_ = p.connector.Close() // has nothing to report
+}
+
+// Cause says of an error that came from the bare *pgxpool.Pool, or from a connection,
+// what awsdb knows of it, see core.Cause. Errors of a Pool's methods are returned as they
+// are.
+func Cause(err error) error { return core.Cause(err) }
+
+// maxAttempts is how often a call is begun that has had no effect; database/sql's number.
+const maxAttempts = 3
+
+// again tells that a call may be begun anew on another connection: nothing was sent, or
+// nothing that matters.
+func again(attempt int, err error) bool {
+	return err != nil && attempt < maxAttempts && errors.Is(err, driver.ErrBadConn)
+}
+
+// Exec is pgxpool's Exec.
+func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.CommandTag, err error) {
+	for attempt := 1; ; attempt++ {
+		var c Conn
+		if c, err = p.Acquire(ctx); err == nil {
+			tag, err = c.Exec(ctx, sql, args...)
+			c.Release()
+		}
+		if !again(attempt, err) {
+			return tag, err
+		}
+	}
+}
+
+// Query is pgxpool's Query. [pgx.Rows.Err] is of the same kind as other methods' errors.
+func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	for attempt := 1; ; attempt++ {
+		c, err := p.Acquire(ctx)
+		if err != nil {
+			return &poolRows{err: err}, err
+		}
+		r, err := c.session.query(ctx, c.Conn(), sql, args)
+		if err == nil {
+			r.lease = c.poolConn
+			return r, nil
+		}
+		c.Release()
+		if !again(attempt, err) {
+			return r, err
+		}
+	}
+}
+
+// QueryRow is pgxpool's QueryRow.
+func (p *Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	c, err := p.Acquire(ctx)
+	if err != nil {
+		return &poolRow{err: err}
+	}
+	r := c.session.queryRow(ctx, c.Conn(), sql, args)
+	r.lease = c.poolConn
+	return r
+}
+
+// SendBatch is pgxpool's SendBatch. Functions that were given to queued queries see pgx's
+// own errors; what Close returns is complete.
+func (p *Pool) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	c, err := p.Acquire(ctx)
+	if err != nil {
+		return pgx.FailedBatchResults(b, err)
+	}
+	return c.session.sendBatch(ctx, c.Conn(), b, c.poolConn)
+}
+
+// CopyFrom is pgxpool's CopyFrom.
+func (p *Pool) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {
+	c, err := p.Acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Release() // source may panic
+	return c.CopyFrom(ctx, table, columns, source)
+}
+
+// Begin is pgxpool's Begin.
+func (p *Pool) Begin(ctx context.Context) (pgx.Tx, error) { return p.BeginTx(ctx, pgx.TxOptions{}) }
+
+// BeginTx is pgxpool's BeginTx.
+func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) {
+	for attempt := 1; ; attempt++ {
+		c, err := p.Acquire(ctx)
+		if err != nil {
+			return nil, err
+		}
+		t, err := c.session.beginTx(ctx, c.Conn(), opts)
+		if err == nil {
+			t.lease = c.poolConn
+			return t, nil
+		}
+		c.Release()
+		if !again(attempt, err) {
+			return nil, err
+		}
+	}
+}
+
+// Ping is pgxpool's Ping.
+func (p *Pool) Ping(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		c, err := p.Acquire(ctx)
+		if err == nil {
+			err = c.Ping(ctx)
+			c.Release()
+		}
+		if !again(attempt, err) {
+			return err
+		}
+	}
+}
+
+// Acquire is pgxpool's Acquire. During a failover it waits within ctx for a connection to
+// the right host.
+func (p *Pool) Acquire(ctx context.Context) (Conn, error) {
+	c, err := p.Pool.Acquire(ctx)
+	if err != nil {
+		return Conn{}, err
+	}
+	return Conn{c, sessionOf(c.Conn())}, nil
+}
+
+// AcquireFunc is pgxpool's AcquireFunc.
+func (p *Pool) AcquireFunc(ctx context.Context, f func(Conn) error) error {
+	c, err := p.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	return f(c)
+}
+
+// poolConn has another name than pgxpool.Conn so that embedding it does not hide its
+// method Conn.
+type poolConn = pgxpool.Conn
+
+// Conn is a *pgxpool.Conn, acquired from a [Pool], with the Pool's errors. Nothing is
+// repeated on it.
+type Conn struct {
+	*poolConn
+	session *session
+}
+
+// Bare is pgxpool's connection itself.
+func (c Conn) Bare() *pgxpool.Conn { return c.poolConn }
+
+// Exec is pgxpool's Exec.
+func (c Conn) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	return c.session.exec(ctx, c.Conn(), sql, args)
+}
+
+// Query is pgxpool's Query.
+func (c Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	r, err := c.session.query(ctx, c.Conn(), sql, args)
+	return r, err
+}
+
+// QueryRow is pgxpool's QueryRow.
+func (c Conn) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return c.session.queryRow(ctx, c.Conn(), sql, args)
+}
+
+// SendBatch is pgxpool's SendBatch.
+func (c Conn) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	return c.session.sendBatch(ctx, c.Conn(), b, nil)
+}
+
+// CopyFrom is pgxpool's CopyFrom.
+func (c Conn) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {
+	return c.session.copyFrom(ctx, c.Conn(), table, columns, source)
+}
+
+// Begin is pgxpool's Begin.
+func (c Conn) Begin(ctx context.Context) (pgx.Tx, error) { return c.BeginTx(ctx, pgx.TxOptions{}) }
+
+// BeginTx is pgxpool's BeginTx.
+func (c Conn) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) {
+	t, err := c.session.beginTx(ctx, c.Conn(), opts)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Ping is pgxpool's Ping.
+func (c Conn) Ping(ctx context.Context) error {
+	ctx, call, err := c.session.conn.Enter(ctx, core.Call{Op: core.OpPing})
+	if err != nil {
+		return err
+	}
+	return c.session.conn.Leave(ctx, call, c.poolConn.Ping(ctx))
+}

@@ -1,0 +1,132 @@
+package pgdriver
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// querier is what a pgx connection and a transaction have in common.
+type querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+	CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error)
+}
+
+// leave ends a call of the session.
+func (s *session) leave(ctx context.Context, o core.Ongoing, err error) error {
+	if err != nil && s.conn.InTx() && endsTx(o.Query) {
+		s.conn.Leaky()
+	}
+	return s.conn.Leave(ctx, o, err)
+}
+
+// endsTx tells that a text may hold a statement that commits: when it is lost, its
+// transaction may not be rolled back. Where it is not sure it says yes.
+func endsTx(sql string) bool {
+	for statement := range strings.SplitSeq(sql, ";") {
+		words := strings.Fields(statement)
+		if len(words) == 0 {
+			continue
+		}
+		switch first := strings.ToLower(words[0]); {
+		case first == "commit", first == "end", first == "prepare", strings.HasPrefix(first, "--"), strings.HasPrefix(first, "/*"):
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) exec(ctx context.Context, q querier, sql string, args []any) (pgconn.CommandTag, error) {
+	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpExec, Query: sql})
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	tag, err := q.Exec(ctx, sql, args...)
+	if err != nil {
+		err = s.leave(ctx, call, err)
+	} else {
+		err = s.conn.Leave(ctx, call, nil)
+	}
+	return tag, err
+}
+
+func (s *session) query(ctx context.Context, q querier, sql string, args []any) (*poolRows, error) {
+	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpQuery, Query: sql})
+	if err != nil {
+		return &poolRows{err: err}, err
+	}
+	r, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		err = s.leave(ctx, call, err)
+		return &poolRows{err: err}, err
+	}
+	return s.newRows(ctx, call.Sent(core.OpRows), r), nil
+}
+
+func (s *session) queryRow(ctx context.Context, q querier, sql string, args []any) *poolRow {
+	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpQuery, Query: sql})
+	if err != nil {
+		return &poolRow{err: err}
+	}
+	return s.newRow(ctx, call, q.QueryRow(ctx, sql, args...))
+}
+
+func (s *session) copyFrom(ctx context.Context, q querier, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {
+	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpExec, Query: "copy"})
+	if err != nil {
+		return 0, err
+	}
+	n, err := q.CopyFrom(ctx, table, columns, source)
+	return n, s.conn.Leave(ctx, call, err)
+}
+
+func (s *session) sendBatch(ctx context.Context, q querier, b *pgx.Batch, lease *pgxpool.Conn) pgx.BatchResults {
+	var text string
+	if s.conn.InTx() {
+		text = textOf(b)
+	}
+	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpExec, Query: text})
+	if err != nil {
+		if lease != nil {
+			lease.Release()
+		}
+		return pgx.FailedBatchResults(b, err)
+	}
+	r := &poolBatch{inner: q.SendBatch(ctx, b), s: s, ctx: ctx, call: call, lease: lease}
+	if t := r.inner.Tx(); t != nil {
+		s.conn.TxBegun(false)
+		r.tx, r.lease = &tx{inner: t, s: s, lease: lease}, nil
+	}
+	return r
+}
+
+// textOf are the statements of a batch that end a transaction, if any.
+func textOf(b *pgx.Batch) string {
+	for _, q := range b.QueuedQueries {
+		if endsTx(q.SQL) {
+			return q.SQL
+		}
+	}
+	return ""
+}
+
+func (s *session) beginTx(ctx context.Context, c *pgx.Conn, opts pgx.TxOptions) (*tx, error) {
+	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpBegin})
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.BeginTx(ctx, opts)
+	if err = s.conn.Leave(ctx, call, err); err != nil {
+		return nil, err
+	}
+	s.conn.TxBegun(opts.AccessMode == pgx.ReadOnly)
+	return &tx{inner: t, s: s}, nil
+}

@@ -1,0 +1,174 @@
+package pgdriver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// ConfigurePool changes cfg so that the pool which pgxpool.NewWithConfig makes of it
+// follows its cluster. It is for code that wants to build the pool itself; [NewPool] does
+// both. The result ends what the pool starts in the background: close the pool, then it.
+// Errors match core.ErrConfig.
+//
+// Of the connection string awsdb's parameters are recognised as with "awspg". What the
+// application has set in cfg goes on working, in this order for a new connection:
+//
+//  1. TraceConnectStart of the Tracer;
+//  2. LookupFunc, DialFunc and TLS, for each host that is tried;
+//  3. BeforeConnect, before each login: Host and Port are those of the instance that is
+//     about to be dialled, as somebody needs to know who makes a token for it, and cannot
+//     be changed. It runs for awsdb's own connections too, which need credentials as well;
+//  4. ValidateConnect, and so target_session_attrs;
+//  5. pgconn's AfterConnect, TraceConnectEnd, the hook of [WithOnConnect], and the pool's
+//     AfterConnect, once, on the connection that is handed out;
+//
+// and for one that is taken from the pool ShouldPing and PrepareConn (or BeforeAcquire),
+// after awsdb has seen to it that the connection is not lost and its host has the right
+// role. Without a ShouldPing nothing is pinged: awsdb looks at the socket. AfterRelease
+// and BeforeClose run as ever. Of ConnConfig the pool reports, by Config, no TLSConfig,
+// Fallbacks, and ConnectTimeout: they apply beneath.
+func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if cfg == nil || cfg.ConnConfig == nil {
+		return nil, fmt.Errorf("%w: a pool needs a configuration from pgxpool.ParseConfig", core.ErrConfig)
+	}
+	onConnect := o.onConnect
+	o.onConnect, o.beforeConnect = nil, cfg.BeforeConnect
+	k, err := newConnector(loginConfig(cfg.ConnConfig), o)
+	if err != nil {
+		return nil, err
+	}
+	all := &sessions{connector: k, open: map[string]*session{}}
+	c := surfaceConfig(cfg.ConnConfig)
+	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return all.dial(ctx, nil, network, addr)
+	}
+	cfg.ConnConfig = c
+	all.hook(cfg, onConnect)
+	return k, nil
+}
+
+// loginTimeout is pgxpool's limit for a connection where the application sets none:
+// nobody may be waiting for it any more.
+const loginTimeout = 2 * time.Minute
+
+// loginConfig is the part of c that opens connections.
+func loginConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
+	c = c.Copy()
+	c.Tracer = nil
+	c.AfterConnect = nil
+	c.OnNotification = nil
+	c.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: pg.Conn()}
+	}
+	if c.ConnectTimeout <= 0 {
+		c.ConnectTimeout = loginTimeout
+	}
+	return c
+}
+
+// surfaceConfig is the part of c for what is done with a connection that is open.
+func surfaceConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
+	c = c.Copy()
+	c.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
+	c.TLSConfig, c.Fallbacks = nil, nil
+	c.SSLNegotiation, c.SSLCertMode = "", ""
+	c.RequireAuth, c.ChannelBinding = "", ""
+	c.ConnectTimeout = 0 // the chain knows how long it may wait
+	c.ValidateConnect = nil
+	c.AfterNetConnect = nil
+	c.RuntimeParams = nil
+
+	onError, build := c.OnPgError, c.BuildContextWatcherHandler
+	c.OnPgError = func(pg *pgconn.PgConn, e *pgconn.PgError) bool {
+		if s, ok := pg.Conn().(*session); ok && e.Code == stateReadOnly && s.conn.Link().Want() == core.RoleWriter {
+			s.conn.Cluster().Look(s.conn.Link().Host())
+		}
+		return onError == nil || onError(pg, e)
+	}
+	c.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
+		h := build(pg)
+		if s, ok := pg.Conn().(*session); ok {
+			return &deadlineHandler{h, s.conn}
+		}
+		return h
+	}
+	return c
+}
+
+// deadlineHandler has the host looked at when a caller's deadline passes, whatever
+// interface of pgx the call came through.
+type deadlineHandler struct {
+	ctxwatch.Handler
+	conn *core.Conn
+}
+
+// HandleCancel implements ctxwatch.Handler.
+func (h *deadlineHandler) HandleCancel(ctx context.Context) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		h.conn.DeadlinePassed()
+	}
+	h.Handler.HandleCancel(ctx)
+}
+
+// hook chains awsdb's hooks with the application's.
+func (a *sessions) hook(cfg *pgxpool.Config, onConnect func(context.Context, *pgx.Conn) error) {
+	after, prepare, before, closing := cfg.AfterConnect, cfg.PrepareConn, cfg.BeforeAcquire, cfg.BeforeClose //nolint:staticcheck // deprecated, and still used
+	if prepare == nil && before != nil {
+		prepare = func(ctx context.Context, c *pgx.Conn) (bool, error) { return before(ctx, c), nil }
+	}
+	cfg.BeforeConnect = func(_ context.Context, outer *pgx.ConnConfig) error {
+		outer.ConnectTimeout = 0 // pgxpool sets one
+		outer.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return a.dial(ctx, outer, network, addr)
+		}
+		return nil
+	}
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		if s := sessionOf(c); s != nil {
+			s.pgx = c
+		}
+		if onConnect != nil {
+			if err := onConnect(ctx, c); err != nil {
+				return fmt.Errorf("on-connect hook: %w", err)
+			}
+		}
+		if after != nil {
+			return after(ctx, c)
+		}
+		return nil
+	}
+	cfg.PrepareConn = func(ctx context.Context, c *pgx.Conn) (bool, error) {
+		if s := sessionOf(c); s != nil && s.conn.ResetSession(ctx) != nil {
+			return false, nil
+		}
+		if prepare != nil {
+			return prepare(ctx, c)
+		}
+		return true, nil
+	}
+	if cfg.ShouldPing == nil {
+		cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	}
+	cfg.BeforeClose = func(c *pgx.Conn) {
+		if closing != nil {
+			closing(c)
+		}
+		if s := sessionOf(c); s != nil {
+			_ = s.conn.Close() // pgx closes the socket
+		}
+	}
+}
