@@ -105,12 +105,21 @@ func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 
 // QueryRow is pgxpool's QueryRow.
 func (p *Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	return p.queryRow(ctx, 1, sql, args)
+}
+
+func (p *Pool) queryRow(ctx context.Context, attempt int, sql string, args []any) *poolRow {
 	c, err := p.Acquire(ctx)
 	if err != nil {
 		return &poolRow{err: err}
 	}
 	r := c.session.queryRow(ctx, c.Conn(), sql, args)
+	if r.inner == nil {
+		c.Release()
+		return r
+	}
 	r.lease = c.poolConn
+	r.pool, r.args, r.attempt = p, args, attempt
 	return r
 }
 

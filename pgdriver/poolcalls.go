@@ -22,8 +22,8 @@ type querier interface {
 
 // leave ends a call of the session.
 func (s *session) leave(ctx context.Context, o core.Ongoing, err error) error {
-	if err != nil && s.conn.InTx() && endsTx(o.Query) {
-		s.conn.Leaky()
+	if err != nil && s.conn.InTx() && (endsTx(o.Query) || s.pgx.PgConn().TxStatus() == 'I') {
+		s.conn.Leaky() // somebody has sent a COMMIT of his own, now or before
 	}
 	return s.conn.Leave(ctx, o, err)
 }
@@ -50,12 +50,7 @@ func (s *session) exec(ctx context.Context, q querier, sql string, args []any) (
 		return pgconn.CommandTag{}, err
 	}
 	tag, err := q.Exec(ctx, sql, args...)
-	if err != nil {
-		err = s.leave(ctx, call, err)
-	} else {
-		err = s.conn.Leave(ctx, call, nil)
-	}
-	return tag, err
+	return tag, s.leave(ctx, call, err)
 }
 
 func (s *session) query(ctx context.Context, q querier, sql string, args []any) (*poolRows, error) {
@@ -68,7 +63,7 @@ func (s *session) query(ctx context.Context, q querier, sql string, args []any) 
 		err = s.leave(ctx, call, err)
 		return &poolRows{err: err}, err
 	}
-	return s.newRows(ctx, call.Sent(core.OpRows), r), nil
+	return s.newRows(ctx, call, r), nil
 }
 
 func (s *session) queryRow(ctx context.Context, q querier, sql string, args []any) *poolRow {
@@ -85,7 +80,7 @@ func (s *session) copyFrom(ctx context.Context, q querier, table pgx.Identifier,
 		return 0, err
 	}
 	n, err := q.CopyFrom(ctx, table, columns, source)
-	return n, s.conn.Leave(ctx, call, err)
+	return n, s.leave(ctx, call, err)
 }
 
 func (s *session) sendBatch(ctx context.Context, q querier, b *pgx.Batch, lease *pgxpool.Conn) pgx.BatchResults {

@@ -44,7 +44,10 @@ func (r *poolRows) Close() {
 	}
 	r.done = true
 	r.inner.Close()
-	r.err = r.s.leave(r.ctx, r.call, r.inner.Err())
+	if r.err = r.inner.Err(); r.err != nil {
+		r.call = r.call.Sent(core.OpRows)
+	}
+	r.err = r.s.leave(r.ctx, r.call, r.err)
 	if r.lease != nil {
 		r.lease.Release()
 	}
@@ -143,6 +146,11 @@ type poolRow struct {
 	call  core.Ongoing
 	lease *pgxpool.Conn
 	err   error
+
+	// To begin anew; pool is nil if the row is not from a Pool.
+	pool    *Pool
+	args    []any
+	attempt int
 }
 
 func (s *session) newRow(ctx context.Context, call core.Ongoing, inner pgx.Row) *poolRow {
@@ -160,10 +168,23 @@ func (r *poolRow) Scan(dest ...any) error {
 	if r.inner == nil {
 		return r.err
 	}
+	err := r.scan(dest)
+	if r.pool != nil && again(r.attempt, err) {
+		return r.pool.queryRow(r.ctx, r.attempt+1, r.call.Query, r.args).Scan(dest...)
+	}
+	return err
+}
+
+func (r *poolRow) scan(dest []any) error {
 	if r.lease != nil {
 		defer r.release() // also when a scanner panics
 	}
-	return r.s.leave(r.ctx, r.call, r.inner.Scan(dest...))
+	err := r.inner.Scan(dest...)
+	if err == nil || err == pgx.ErrNoRows { //nolint:errorlint // as pgx returns it; no error of the call
+		_ = r.s.leave(r.ctx, r.call, nil) // stays nil
+		return err
+	}
+	return r.s.leave(r.ctx, r.call, err)
 }
 
 func (r *poolRow) release() { r.lease.Release() }
