@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"time"
 
@@ -45,14 +46,20 @@ func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error)
 	if cfg == nil || cfg.ConnConfig == nil {
 		return nil, fmt.Errorf("%w: a pool needs a configuration from pgxpool.ParseConfig", core.ErrConfig)
 	}
+	if _, twice := cfg.ConnConfig.RuntimeParams[configuredKey]; twice {
+		return nil, fmt.Errorf("%w: this configuration belongs to a pool that follows its cluster already: parse the connection string again", core.ErrConfig)
+	}
 	onConnect := o.onConnect
 	o.onConnect, o.beforeConnect = nil, cfg.BeforeConnect
-	k, err := newConnector(loginConfig(cfg.ConnConfig), o)
+	login := loginConfig(cfg.ConnConfig)
+	k, err := newConnector(login, o)
 	if err != nil {
 		return nil, err
 	}
 	all := &sessions{connector: k, open: map[string]*session{}}
 	c := surfaceConfig(cfg.ConnConfig)
+	c.RuntimeParams = maps.Clone(login.RuntimeParams)
+	c.RuntimeParams[configuredKey] = "yes"
 	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return all.dial(ctx, nil, network, addr)
 	}
@@ -60,6 +67,9 @@ func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error)
 	all.hook(cfg, onConnect)
 	return k, nil
 }
+
+// configuredKey marks a configuration. No server sees it: pgx's login is answered by us.
+const configuredKey = "awsdb_configured"
 
 // loginTimeout is pgxpool's limit for a connection where the application sets none:
 // nobody may be waiting for it any more.
@@ -90,7 +100,6 @@ func surfaceConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 	c.ConnectTimeout = 0 // the chain knows how long it may wait
 	c.ValidateConnect = nil
 	c.AfterNetConnect = nil
-	c.RuntimeParams = nil
 
 	onError, build := c.OnPgError, c.BuildContextWatcherHandler
 	c.OnPgError = func(pg *pgconn.PgConn, e *pgconn.PgError) bool {
