@@ -52,9 +52,8 @@ type sessions struct {
 }
 
 // dial is the DialFunc of a pool's configuration. With the network of an open session it
-// opens pgx's cancel request for that, else a session. outer, if not nil, belongs to this
-// connection alone, and gets what has been found out.
-func (a *sessions) dial(ctx context.Context, outer *pgx.ConnConfig, network, addr string) (net.Conn, error) {
+// opens pgx's cancel request for that, else a session.
+func (a *sessions) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if network[:min(len(network), len(sessionNetwork))] == sessionNetwork {
 		a.mu.Lock()
 		s := a.open[network]
@@ -68,7 +67,7 @@ func (a *sessions) dial(ctx context.Context, outer *pgx.ConnConfig, network, add
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.handOver(ctx, c, outer)
+	s, err := a.handOver(ctx, c)
 	if err != nil {
 		_ = c.Close() // the error is what matters
 		return nil, err
@@ -80,7 +79,7 @@ func (a *sessions) dial(ctx context.Context, outer *pgx.ConnConfig, network, add
 // what RemoteAddr says, by which the session is found again.
 const sessionNetwork = "awsdb/"
 
-func (a *sessions) handOver(ctx context.Context, c *core.Conn, outer *pgx.ConnConfig) (*session, error) {
+func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error) {
 	inner, ok := Unwrap(c.Native)
 	if !ok {
 		return nil, fmt.Errorf("connection of type %T is not pgdriver's", c.Native)
@@ -88,8 +87,8 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn, outer *pgx.ConnCo
 	if err := inner.PgConn().SyncConn(ctx); err != nil {
 		return nil, err
 	}
-	if outer != nil {
-		adopt(outer, inner.Config())
+	if top, ok := ctx.Value(topKey{}).(*pgx.ConnConfig); ok {
+		adopt(top, inner.Config())
 	}
 	from, err := inner.PgConn().Hijack()
 	if err != nil {
@@ -108,11 +107,35 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn, outer *pgx.ConnCo
 
 // adopt tells the configuration of the connection on top what BeforeConnect and the
 // chain have made of that of the login.
-func adopt(outer, used *pgx.ConnConfig) {
-	outer.Host, outer.Port = used.Host, used.Port
-	outer.User, outer.Password, outer.Database = used.User, used.Password, used.Database
-	outer.DefaultQueryExecMode = used.DefaultQueryExecMode
-	outer.StatementCacheCapacity, outer.DescriptionCacheCapacity = used.StatementCacheCapacity, used.DescriptionCacheCapacity
+func adopt(top, used *pgx.ConnConfig) {
+	top.Host, top.Port = used.Host, used.Port
+	top.User, top.Password, top.Database = used.User, used.Password, used.Database
+	top.DefaultQueryExecMode = used.DefaultQueryExecMode
+	top.StatementCacheCapacity, top.DescriptionCacheCapacity = used.StatementCacheCapacity, used.DescriptionCacheCapacity
+}
+
+// topTracer finds the configuration on top: pgx connects by a copy of what the pool's
+// BeforeConnect gets, and shows that to nobody but a tracer. It stands in for the
+// application's until then.
+type topTracer struct{ pgx.QueryTracer }
+
+// topKey is where the context of a connect holds that configuration.
+type topKey struct{}
+
+// TraceConnectStart implements pgx.ConnectTracer.
+func (t topTracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
+	data.ConnConfig.Tracer = t.QueryTracer
+	if of, ok := t.QueryTracer.(pgx.ConnectTracer); ok {
+		ctx = of.TraceConnectStart(ctx, data)
+	}
+	return context.WithValue(ctx, topKey{}, data.ConnConfig)
+}
+
+// TraceConnectEnd implements pgx.ConnectTracer.
+func (t topTracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
+	if of, ok := t.QueryTracer.(pgx.ConnectTracer); ok {
+		of.TraceConnectEnd(ctx, data)
+	}
 }
 
 // greeting is what a server says to a client that it lets in at once.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -60,9 +59,7 @@ func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error)
 	c := surfaceConfig(cfg.ConnConfig)
 	c.RuntimeParams = maps.Clone(login.RuntimeParams)
 	c.RuntimeParams[configuredKey] = "yes"
-	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return all.dial(ctx, nil, network, addr)
-	}
+	c.DialFunc = all.dial
 	cfg.ConnConfig = c
 	all.hook(cfg, onConnect)
 	return k, nil
@@ -139,11 +136,9 @@ func (a *sessions) hook(cfg *pgxpool.Config, onConnect func(context.Context, *pg
 	if prepare == nil && before != nil {
 		prepare = func(ctx context.Context, c *pgx.Conn) (bool, error) { return before(ctx, c), nil }
 	}
-	cfg.BeforeConnect = func(_ context.Context, outer *pgx.ConnConfig) error {
-		outer.ConnectTimeout = 0 // pgxpool sets one
-		outer.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return a.dial(ctx, outer, network, addr)
-		}
+	cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		c.ConnectTimeout = 0 // pgxpool sets one
+		c.Tracer = topTracer{c.Tracer}
 		return nil
 	}
 	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {

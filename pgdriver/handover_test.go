@@ -1,0 +1,503 @@
+package pgdriver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/awsdb/awsdb/core"
+	"github.com/awsdb/awsdb/lab"
+)
+
+// What the handover takes for granted of pgx, one test for each: CONTRIBUTING.md has the
+// list. When one of them fails after an update of pgx, the handover needs another look.
+
+// scripted is a socket on which nothing arrives but an error.
+type scripted struct {
+	net.Conn // nil: whatever else pgx calls is a surprise
+	err      error
+
+	mu      sync.Mutex // guards the rest: pgx cleans up in a goroutine
+	written []string   // by call
+	reads   int
+}
+
+func (c *scripted) Read([]byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reads++
+	return 0, c.err
+}
+
+func (c *scripted) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.written = append(c.written, string(b))
+	return len(b), nil
+}
+
+func (c *scripted) used() (written []string, reads int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.written), c.reads
+}
+
+func (*scripted) Close() error                { return nil }
+func (*scripted) RemoteAddr() net.Addr        { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5432} }
+func (*scripted) SetDeadline(time.Time) error { return nil }
+
+// overScripted has pgx connect by a session over a scripted socket.
+func overScripted(t *testing.T, cfg *pgx.ConnConfig, from *pgconn.HijackedConn, socket *scripted) *pgx.Conn {
+	t.Helper()
+	said, err := greeting(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := &sessions{open: map[string]*session{}}
+	cfg = surfaceConfig(cfg)
+	cfg.DialFunc = func(_ context.Context, network, _ string) (net.Conn, error) {
+		if strings.HasPrefix(network, sessionNetwork) {
+			return nil, net.ErrClosed // a cancel request
+		}
+		return &session{Conn: socket, greeting: said, all: all}, nil
+	}
+	c, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Close(context.Background()) // there is nobody to say farewell to
+		<-c.PgConn().CleanupDone()
+	})
+	return c
+}
+
+// pgx logs in by one Write, before its first Read, and takes the greeting for the
+// server's answer, however long the two are; nothing of it reaches the server.
+func TestPgxIsGreetedFromMemory(t *testing.T) {
+	for name, test := range map[string]struct {
+		dsn  string
+		from pgconn.HijackedConn
+	}{
+		"usual":  {"postgres://app@db.example/app", pgconn.HijackedConn{PID: 7, SecretKey: []byte{1, 2, 3, 4}}},
+		"more than a buffer": {
+			"postgres://" + strings.Repeat("a", 10_000) + "@db.example/app",
+			pgconn.HijackedConn{PID: 8, SecretKey: []byte{1, 2, 3, 4}, ParameterStatuses: map[string]string{"long": strings.Repeat("b", 20_000)}},
+		},
+		"protocol 3.2": {
+			"postgres://app@db.example/app?max_protocol_version=3.2",
+			pgconn.HijackedConn{PID: 9, SecretKey: []byte(strings.Repeat("k", 32)), ParameterStatuses: map[string]string{"server_version": "18.0"}},
+		},
+		"what belongs to the login": {
+			"postgres://app@db.example,db2.example/app?sslmode=require&require_auth=scram-sha-256&channel_binding=require&target_session_attrs=read-write&connect_timeout=1",
+			pgconn.HijackedConn{PID: 10, SecretKey: []byte{1, 2, 3, 4}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.from.TxStatus = 'I'
+			socket := &scripted{err: io.EOF}
+			c := overScripted(t, parsed(t, test.dsn), &test.from, socket)
+			if written, reads := socket.used(); len(written) > 0 || reads > 0 {
+				t.Errorf("the server got %q and was read from %d times", written, reads)
+			}
+			pg := c.PgConn()
+			if pg.PID() != test.from.PID || !slices.Equal(pg.SecretKey(), test.from.SecretKey) || pg.TxStatus() != 'I' {
+				t.Errorf("pid %d, key %v, status %c", pg.PID(), pg.SecretKey(), pg.TxStatus())
+			}
+			for name, value := range test.from.ParameterStatuses {
+				if pg.ParameterStatus(name) != value {
+					t.Errorf("%s is %q", name, pg.ParameterStatus(name))
+				}
+			}
+			if sessionOf(c) == nil {
+				t.Errorf("pgx hides its socket: Conn is a %T", pg.Conn())
+			}
+		})
+	}
+}
+
+// Whatever else pgx may begin with is noticed, not swallowed.
+func TestSessionWantsALoginFirst(t *testing.T) {
+	login, err := (&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": "app"}}).Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, first := range map[string][]byte{
+		"nothing": {}, "less": login[:len(login)-1], "more": append(slices.Clone(login), 'X'), "too short": login[:3], "a query": []byte("Q\x00\x00\x00\x05\x00"),
+	} {
+		socket := &scripted{}
+		s := &session{Conn: socket}
+		if n, err := s.Write(first); n != 0 || !errors.Is(err, errNoLogin) {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+	}
+	socket := &scripted{}
+	s := &session{Conn: socket}
+	for _, b := range []string{string(login), "one", "two"} {
+		if n, err := s.Write([]byte(b)); n != len(b) || err != nil {
+			t.Errorf("%q: %d, %v", b, n, err)
+		}
+	}
+	if written, _ := socket.used(); !slices.Equal(written, []string{"one", "two"}) {
+		t.Errorf("the server got %q", written)
+	}
+}
+
+// What breaks while pgx waits for an answer is told by every call, as no timeout, and as
+// nothing that is safe to repeat. Where pgx by itself forgets it, so that "readable" is
+// needed, is in the last column: if that changes in pgx, readable can go.
+func TestPgxTellsWhyAReadFailed(t *testing.T) {
+	ctx := t.Context()
+	for name, test := range map[string]struct {
+		call    func(c *pgx.Conn) error
+		forgets bool
+	}{
+		"exec":                {func(c *pgx.Conn) error { _, err := c.Exec(ctx, "select 1"); return err }, true},
+		"exec with arguments": {func(c *pgx.Conn) error { _, err := c.Exec(ctx, "select $1", 1); return err }, false},
+		"exec described": {func(c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "select $1", pgx.QueryExecModeDescribeExec, 1)
+			return err
+		}, false},
+		"exec undescribed": {func(c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "select $1", pgx.QueryExecModeExec, 1)
+			return err
+		}, false},
+		"exec simple": {func(c *pgx.Conn) error {
+			_, err := c.Exec(ctx, "select $1", pgx.QueryExecModeSimpleProtocol, 1)
+			return err
+		}, true},
+		"query":        {func(c *pgx.Conn) error { rows, err := c.Query(ctx, "select 1"); return errors.Join(err, rows.Err()) }, false},
+		"query simple": {func(c *pgx.Conn) error { return drain(c.Query(ctx, "select $1", pgx.QueryExecModeSimpleProtocol, 1)) }, true},
+		"query row":    {func(c *pgx.Conn) error { return c.QueryRow(ctx, "select 1").Scan(new(int)) }, false},
+		"begin":        {func(c *pgx.Conn) error { _, err := c.Begin(ctx); return err }, true},
+		"ping":         {func(c *pgx.Conn) error { return c.Ping(ctx) }, false},
+		"prepare":      {func(c *pgx.Conn) error { _, err := c.Prepare(ctx, "one", "select 1"); return err }, false},
+		"deallocate":   {func(c *pgx.Conn) error { return c.Deallocate(ctx, "one") }, false},
+		"copy from": {func(c *pgx.Conn) error {
+			_, err := c.CopyFrom(ctx, pgx.Identifier{"t"}, []string{"a"}, pgx.CopyFromRows([][]any{{1}}))
+			return err
+		}, false},
+		"copy from a reader": {func(c *pgx.Conn) error {
+			_, err := c.PgConn().CopyFrom(ctx, strings.NewReader("1\n"), "copy t from stdin")
+			return err
+		}, false},
+		"copy to": {func(c *pgx.Conn) error { _, err := c.PgConn().CopyTo(ctx, io.Discard, "copy t to stdout"); return err }, false},
+		"batch":   {func(c *pgx.Conn) error { return c.SendBatch(ctx, queued("select 1")).Close() }, false},
+		"simple batch": {func(c *pgx.Conn) error {
+			b := queued("select 1")
+			b.Queue("select $1", 1)
+			return c.SendBatch(ctx, b).Close()
+		}, false},
+		"pgconn's exec": {func(c *pgx.Conn) error { return c.PgConn().Exec(ctx, "select 1").Close() }, false},
+		"notification":  {func(c *pgx.Conn) error { _, err := c.WaitForNotification(ctx); return err }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from := &pgconn.HijackedConn{TxStatus: 'I', SecretKey: []byte{1, 2, 3, 4}, ParameterStatuses: map[string]string{"standard_conforming_strings": "on", "client_encoding": "UTF8"}}
+			lost := &core.LostError{Host: "mydb-1", Err: errors.New("gone")}
+			err := test.call(overScripted(t, parsed(t, "postgres://app@db.example/app"), from, &scripted{err: lost}))
+			if !errors.Is(err, lost) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
+				t.Errorf("%v: timeout %t, safe to retry %t", err, pgconn.Timeout(err), pgconn.SafeToRetry(err))
+			}
+
+			gone := errors.New("gone")
+			err = test.call(overScripted(t, parsed(t, "postgres://app@db.example/app"), from, &scripted{err: gone}))
+			if forgets := !errors.Is(err, gone); forgets != test.forgets {
+				t.Errorf("pgx alone says %v, safe to retry %t", err, pgconn.SafeToRetry(err))
+			}
+		})
+	}
+}
+
+func drain(rows pgx.Rows, err error) error {
+	if err != nil {
+		return err
+	}
+	rows.Close()
+	return rows.Err()
+}
+
+func queued(sql string) *pgx.Batch {
+	b := &pgx.Batch{}
+	b.Queue(sql)
+	return b
+}
+
+// handoverPool is a pool over a cluster in memory. In a bubble all of it waits in virtual
+// time.
+func handoverPool(t *testing.T, o lab.Options, change func(*pgxpool.Config)) (*Pool, *lab.Cluster) {
+	t.Helper()
+	o.Network = lab.Memory
+	cluster, err := lab.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	cfg, err := pgxpool.ParseConfig(cluster.DSN(cluster.Endpoint()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.ConnConfig.DialFunc = cluster.DialContext; change != nil {
+		change(cfg)
+	}
+	p, err := NewPool(t.Context(), cfg, WithResolver(cluster))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p, cluster
+}
+
+func acquired(t *testing.T, p *Pool) Conn {
+	t.Helper()
+	c, err := p.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Release)
+	return c
+}
+
+// The connection on top is told all that the login has learnt, TLS or not.
+func TestHijackTellsAll(t *testing.T) {
+	for name, mode := range map[string]lab.TLSMode{"plain": lab.TLSOff, "TLS": lab.TLSRequired} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, _ := handoverPool(t, lab.Options{TLS: mode}, nil)
+				c := acquired(t, p)
+				from, pg := c.session.from, c.Conn().PgConn()
+				if encrypted := from.TLSConfig != nil; encrypted != (mode == lab.TLSRequired) {
+					t.Errorf("TLS: %t", encrypted)
+				}
+				if from.PID == 0 || pg.PID() != from.PID || len(from.SecretKey) == 0 || !slices.Equal(pg.SecretKey(), from.SecretKey) {
+					t.Errorf("pid %d and key %v, logged in with %d and %v", pg.PID(), pg.SecretKey(), from.PID, from.SecretKey)
+				}
+				for _, name := range []string{"server_version", "client_encoding", "standard_conforming_strings"} {
+					if got := pg.ParameterStatus(name); got == "" || got != from.ParameterStatuses[name] {
+						t.Errorf("%s is %q, was %q", name, got, from.ParameterStatuses[name])
+					}
+				}
+				if got := linkUnder(pg.Conn()); got == nil || got != c.session.conn.Link() {
+					t.Errorf("link %p, want %p", got, c.session.conn.Link())
+				}
+			})
+		})
+	}
+}
+
+// wire is what was sent on all sockets of a pool.
+type wire struct {
+	mu   sync.Mutex // guards sent
+	sent []byte
+}
+
+func (w *wire) tap(cfg *pgx.ConnConfig) {
+	dial := cfg.DialFunc
+	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return tapped{c, w}, nil
+	}
+}
+
+func (w *wire) has(b []byte) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return bytes.Contains(w.sent, b)
+}
+
+type tapped struct {
+	net.Conn
+	wire *wire
+}
+
+func (c tapped) Write(b []byte) (int, error) {
+	c.wire.mu.Lock()
+	c.wire.sent = append(c.wire.sent, b...)
+	c.wire.mu.Unlock()
+	return c.Conn.Write(b)
+}
+
+// A cancel request is dialled by the network that RemoteAddr gives, finds its session, and
+// reaches the host that the session is on: without TLS, and within TLS.
+func TestCancelRequestFindsItsSession(t *testing.T) {
+	for name, mode := range map[string]lab.TLSMode{"plain": lab.TLSOff, "TLS": lab.TLSRequired} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var sent wire
+				p, cluster := handoverPool(t, lab.Options{TLS: mode}, func(cfg *pgxpool.Config) { sent.tap(cfg.ConnConfig) })
+				acquired(t, p) // a session beside it
+				c := acquired(t, p)
+				result := make(chan error)
+				go func() { _, err := c.Conn().Exec(t.Context(), "select pg_sleep(100)"); result <- err }()
+				time.Sleep(time.Second)
+				dials, began := cluster.Writer().Dials(), time.Now()
+				if err := c.Conn().PgConn().CancelRequest(t.Context()); err != nil {
+					t.Error(err)
+				}
+				var refusal *pgconn.PgError
+				if err := <-result; !errors.As(err, &refusal) || refusal.Code != "57014" || time.Since(began) > time.Second {
+					t.Errorf("%v after %v", err, time.Since(began))
+				}
+				if n := cluster.Writer().Dials() - dials; n != 1 {
+					t.Errorf("%d dials", n)
+				}
+				if legible := sent.has(c.Conn().PgConn().SecretKey()); legible != (mode == lab.TLSOff) {
+					t.Errorf("the key went out in clear: %t", legible)
+				}
+			})
+		})
+	}
+}
+
+// The network of a session that is over, and one that was never, lead nowhere.
+func TestNoSideOfASessionThatIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, cluster := handoverPool(t, lab.Options{}, nil)
+		c := acquired(t, p)
+		address := c.Conn().PgConn().Conn().RemoteAddr()
+		dial := c.Conn().Config().DialFunc
+		if err := c.Conn().Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		dials := cluster.Writer().Dials()
+		for _, network := range []string{address.Network(), sessionNetwork + "4711", sessionNetwork} {
+			if conn, err := dial(t.Context(), network, address.String()); conn != nil || !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%s: %v, %v", network, conn, err)
+			}
+		}
+		if cluster.Writer().Dials() != dials {
+			t.Error("something was dialled")
+		}
+	})
+}
+
+// connectTracer is an application's.
+type connectTracer struct {
+	tracer
+	connects *[]string // the hosts of TraceConnectEnd
+}
+
+func (t connectTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+	return ctx
+}
+
+func (t connectTracer) TraceConnectEnd(_ context.Context, data pgx.TraceConnectEndData) {
+	*t.connects = append(*t.connects, data.Conn.Config().Host)
+}
+
+// What BeforeConnect has changed for the login holds for the connection on top, whose
+// tracer is the application's.
+func TestBeforeConnectReachesTheTop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var hosts, connects []string
+		p, cluster := handoverPool(t, lab.Options{Auth: lab.Trust}, func(cfg *pgxpool.Config) {
+			cfg.ConnConfig.Tracer = connectTracer{connects: &connects}
+			cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+				mu.Lock()
+				defer mu.Unlock()
+				hosts = append(hosts, c.Host)
+				c.User, c.Password = "other", "token"
+				c.DefaultQueryExecMode = pgx.QueryExecModeExec
+				c.StatementCacheCapacity, c.DescriptionCacheCapacity = 0, 0
+				return nil
+			}
+		})
+		c := acquired(t, p)
+		type top struct {
+			Host, User, Password   string
+			Mode                   pgx.QueryExecMode
+			Statements, Descripted int
+		}
+		cfg := c.Conn().Config()
+		got := top{cfg.Host, cfg.User, cfg.Password, cfg.DefaultQueryExecMode, cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity}
+		if diff := cmp.Diff(top{cluster.Writer().Host(), "other", "token", pgx.QueryExecModeExec, 0, 0}, got); diff != "" {
+			t.Error(diff)
+		}
+		if _, ok := cfg.Tracer.(connectTracer); !ok || !slices.Equal(connects, []string{cluster.Writer().Host()}) {
+			t.Errorf("%T traced connects to %q", cfg.Tracer, connects)
+		}
+		var user string
+		if err := c.QueryRow(t.Context(), "select current_user").Scan(&user); err != nil || user != "other" {
+			t.Errorf("logged in as %q, %v", user, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if !slices.Contains(hosts, cluster.Writer().Host()) {
+			t.Errorf("BeforeConnect saw %q, not %s", hosts, cluster.Writer().Host())
+		}
+	})
+}
+
+// pgxpool and pgx leave the socket of ours to themselves: the hijacked connection, and one
+// that is opened by the pool's configuration alone, are sessions too.
+func TestEveryWayLeadsToASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := handoverPool(t, lab.Options{}, nil)
+		c, err := p.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hijacked := c.Hijack()
+		alone, err := pgx.ConnectConfig(t.Context(), p.Config().ConnConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []*pgx.Conn{hijacked, alone} {
+			if sessionOf(c) == nil {
+				t.Errorf("the socket is a %T", c.PgConn().Conn())
+			}
+			if err := c.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A caller's deadline is a deadline of the socket, whoever handles contexts.
+func TestDeadlinesReachTheSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, cluster := handoverPool(t, lab.Options{}, nil)
+		c := acquired(t, p)
+		cluster.Writer().Freeze()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := c.Conn().Exec(ctx, "select 1")
+		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+		cluster.Writer().Heal()
+	})
+}
+
+// The pass for a timeout is good for one look.
+func TestReadable(t *testing.T) {
+	lost := &core.LostError{Host: "mydb-1", Err: io.EOF}
+	var first net.Error
+	if err := readable(lost); !errors.As(err, &first) || !first.Timeout() || first.Timeout() || !errors.Is(err, lost) {
+		t.Errorf("%v", err)
+	}
+	for _, err := range []error{io.EOF, os.ErrDeadlineExceeded, net.ErrClosed} {
+		if readable(err) != err { //nolint:errorlint // untouched
+			t.Errorf("%v was changed", err)
+		}
+	}
+}
