@@ -144,9 +144,10 @@ func greeting(from *pgconn.HijackedConn) ([]byte, error) {
 	for name, value := range from.ParameterStatuses {
 		messages = append(messages, &pgproto3.ParameterStatus{Name: name, Value: value})
 	}
-	messages = append(messages,
-		&pgproto3.BackendKeyData{ProcessID: from.PID, SecretKey: from.SecretKey},
-		&pgproto3.ReadyForQuery{TxStatus: from.TxStatus})
+	if len(from.SecretKey) > 0 { // a pooler between may have none
+		messages = append(messages, &pgproto3.BackendKeyData{ProcessID: from.PID, SecretKey: from.SecretKey})
+	}
+	messages = append(messages, &pgproto3.ReadyForQuery{TxStatus: from.TxStatus})
 	var said []byte
 	for _, m := range messages {
 		var err error

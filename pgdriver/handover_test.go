@@ -95,6 +95,7 @@ func TestPgxIsGreetedFromMemory(t *testing.T) {
 		from pgconn.HijackedConn
 	}{
 		"usual":  {"postgres://app@db.example/app", pgconn.HijackedConn{PID: 7, SecretKey: []byte{1, 2, 3, 4}}},
+		"no key": {"postgres://app@db.example/app", pgconn.HijackedConn{}},
 		"more than a buffer": {
 			"postgres://" + strings.Repeat("a", 10_000) + "@db.example/app",
 			pgconn.HijackedConn{PID: 8, SecretKey: []byte{1, 2, 3, 4}, ParameterStatuses: map[string]string{"long": strings.Repeat("b", 20_000)}},
@@ -207,7 +208,7 @@ func TestPgxTellsWhyAReadFailed(t *testing.T) {
 		"notification":  {func(c *pgx.Conn) error { _, err := c.WaitForNotification(ctx); return err }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			from := &pgconn.HijackedConn{TxStatus: 'I', SecretKey: []byte{1, 2, 3, 4}, ParameterStatuses: map[string]string{"standard_conforming_strings": "on", "client_encoding": "UTF8"}}
+			from := &pgconn.HijackedConn{TxStatus: 'I', ParameterStatuses: map[string]string{"standard_conforming_strings": "on", "client_encoding": "UTF8"}}
 			lost := &core.LostError{Host: "mydb-1", Err: errors.New("gone")}
 			err := test.call(overScripted(t, parsed(t, "postgres://app@db.example/app"), from, &scripted{err: lost}))
 			if !errors.Is(err, lost) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
