@@ -502,3 +502,41 @@ func TestReadable(t *testing.T) {
 		}
 	}
 }
+
+// pgxpool asks PrepareConn for every connection, also the last one, and opens another for
+// each that is refused, without an error of its own.
+func TestRefusedConnectionsAreReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := handoverPool(t, lab.Options{}, func(cfg *pgxpool.Config) { cfg.MaxConns = 3 })
+		var idle []Conn
+		var old []*core.Link
+		for range 3 {
+			c := acquired(t, p)
+			idle, old = append(idle, c), append(old, c.session.conn.Link())
+		}
+		for n, c := range idle {
+			c.Release()
+			old[n].Condemn(errors.New("this test"))
+		}
+		for range 3 {
+			if link := acquired(t, p).session.conn.Link(); slices.Contains(old, link) {
+				t.Error("a condemned connection was handed out")
+			}
+		}
+	})
+}
+
+// pgxpool would ping what has been idle for a second; a look at the socket does instead.
+func TestIdleConnectionsAreNotPinged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := handoverPool(t, lab.Options{}, nil)
+		c := acquired(t, p)
+		link := c.session.conn.Link()
+		c.Release()
+		written := link.Written()
+		time.Sleep(10 * time.Second)
+		if c := acquired(t, p); c.session.conn.Link() != link || link.Written() != written {
+			t.Errorf("%d bytes were sent", link.Written()-written)
+		}
+	})
+}
