@@ -6,11 +6,10 @@ import (
 	"errors"
 )
 
-// For front ends other than database/sql: whoever has taken the driver's connection out
-// of a Conn and calls it directly says so here, call by call. A Conn serves one call
-// after the other, like the connection itself.
-
-// Ongoing is a call between Enter and Leave.
+// Ongoing is a call between [Conn.Enter] and [Conn.Leave]. They are for front ends other
+// than database/sql: whoever has taken the driver's connection out of a Conn and calls it
+// directly says so, call by call. A Conn serves one call after the other, like the
+// connection itself.
 type Ongoing struct {
 	Call
 	sent int64 // bytes written before
@@ -44,14 +43,15 @@ func (c *Conn) Leave(ctx context.Context, o Ongoing, err error) error {
 // Sent makes o a call whose request has left this process: its answer is being read.
 func (o Ongoing) Sent(op Op) Ongoing { return Ongoing{Call{op, o.Query}, -1} }
 
-// TxBegun tells that a transaction is open from now on, which TxEnded ends. BeginTx is
-// for database/sql only.
+// TxBegun tells that a transaction is open from now on, until TxEnded. It is what BeginTx
+// is for database/sql; the call that began it was between Enter and Leave.
 func (c *Conn) TxBegun(readOnly bool) {
 	c.tx, c.readOnly, c.lostTx, c.leaky = elsewhere{}, readOnly, nil, false
 	c.quiet = c.chain.unwatched && c.implicit == nil
 }
 
-// TxEnded tells that no transaction is open any more.
+// TxEnded tells that no transaction is open any more, after Leave of the call that ended
+// it. The loss of the connection does not replace it.
 func (c *Conn) TxEnded() { c.txEnded() }
 
 // Leaky tells that the open transaction may have been committed, wholly or in part, by

@@ -6,7 +6,9 @@
 // database/sql pools from. Its connections, each a [Conn] over a [Link] (the
 // socket), share a [Cluster]: the [Topology], a monitor that keeps it true, and
 // the knowledge of which hosts are down. What a connection should do beyond
-// connecting is a [Plugin]'s business.
+// connecting is a [Plugin]'s business. A front end other than database/sql, such as
+// pgdriver's pgxpool, takes its connections from [Connector.Open] and tells of each call by
+// [Conn.Enter] and [Conn.Leave].
 //
 // Three ideas carry the design.
 //

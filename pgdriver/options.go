@@ -15,7 +15,7 @@ import (
 	"github.com/awsdb/awsdb/core"
 )
 
-// Option changes what NewConnector builds.
+// Option changes what [NewConnector], [NewPool] and [ConfigurePool] build.
 type Option func(*options)
 
 type options struct {
@@ -60,7 +60,8 @@ func WithResolver(r Resolver) Option { return func(o *options) { o.resolver = r 
 // WithOnConnect runs hook on every new connection of the application, also those
 // opened after a failover, before anybody uses it: the place for type
 // registration and session settings. An error closes the connection and fails
-// the connect. It does not run on awsdb's own monitoring connections.
+// the connect. It does not run on awsdb's own monitoring connections. In a pool it
+// runs before the configuration's AfterConnect, which does the same.
 func WithOnConnect(hook func(context.Context, *pgx.Conn) error) Option {
 	return func(o *options) { o.onConnect = hook }
 }

@@ -16,10 +16,15 @@ import (
 // field Pool; what takes an interface (sqlc's DBTX) takes the Pool itself, and then gets
 // errors that say what a failover did to the call: they match core.ErrFailover, and
 // errors.As finds a *core.Error as well as pgx's own. Where code holds the bare pool or a
-// connection, [Cause] says so of its errors.
+// connection, [Cause] says so of its errors. Methods that are not listed here (Stat,
+// Config, Reset, AcquireAllIdle) are pgxpool's own.
 //
 // A call that ended before anything was sent, and a BEGIN or PING that was lost, is
-// repeated on another connection, as database/sql does. No other statement is sent twice.
+// repeated on another connection, three times in all, as database/sql does. No other
+// statement is sent twice.
+//
+// A Pool may be used from any number of goroutines, what comes from it (Conn, Rows,
+// transactions, batches) from one at a time.
 type Pool struct {
 	*pgxpool.Pool
 	connector *core.Connector
@@ -56,9 +61,12 @@ func (p *Pool) Close() {
 	_ = p.connector.Close() // has nothing to report
 }
 
-// Cause says of an error that came from the bare *pgxpool.Pool, or from a connection,
-// what awsdb knows of it, see core.Cause. Errors of a Pool's methods are returned as they
-// are.
+// Cause says of an error that came from the bare *pgxpool.Pool, from one of its connections
+// or transactions, or from a *pgx.Conn, what awsdb knows of it. If the connection was lost
+// the result matches core.ErrFailover (with the failover plugin) and, since nobody knows
+// any more what the call was, always core.ErrOutcomeUnknown; it does not wait for the
+// failover. Other errors are returned as they are, and so are those of a Pool's methods,
+// which say more. nil stays nil. See core.Cause.
 func Cause(err error) error { return core.Cause(err) }
 
 // maxAttempts is how often a call is begun that has had no effect; database/sql's number.
@@ -180,7 +188,7 @@ func (p *Pool) Ping(ctx context.Context) error {
 }
 
 // Acquire is pgxpool's Acquire. During a failover it waits within ctx for a connection to
-// the right host.
+// the right host. The connection must be given back by Release.
 func (p *Pool) Acquire(ctx context.Context) (Conn, error) {
 	c, err := p.Pool.Acquire(ctx)
 	if err != nil {
@@ -204,13 +212,14 @@ func (p *Pool) AcquireFunc(ctx context.Context, f func(Conn) error) error {
 type poolConn = pgxpool.Conn
 
 // Conn is a *pgxpool.Conn, acquired from a [Pool], with the Pool's errors. Nothing is
-// repeated on it.
+// repeated on it. Its methods Conn, Release and Hijack are pgxpool's own; Conn reaches the
+// *pgx.Conn, for LISTEN, Prepare and whatever else is pgx's, whose errors [Cause] explains.
 type Conn struct {
 	*poolConn
 	session *session
 }
 
-// Bare is pgxpool's connection itself.
+// Bare is pgxpool's connection itself, for code that wants one.
 func (c Conn) Bare() *pgxpool.Conn { return c.poolConn }
 
 // Exec is pgxpool's Exec.

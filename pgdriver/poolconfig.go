@@ -24,19 +24,22 @@ import (
 // application has set in cfg goes on working, in this order for a new connection:
 //
 //  1. TraceConnectStart of the Tracer;
-//  2. LookupFunc, DialFunc and TLS, for each host that is tried;
-//  3. BeforeConnect, before each login: Host and Port are those of the instance that is
+//  2. BeforeConnect, before each login: Host and Port are those of the instance that is
 //     about to be dialled, as somebody needs to know who makes a token for it, and cannot
-//     be changed. It runs for awsdb's own connections too, which need credentials as well;
+//     be changed. It runs for awsdb's own connections too, which need credentials as well.
+//     User, Password, Database, TLS, session settings, the query mode and the sizes of the
+//     caches may be set here, for this connection; callbacks and the Tracer in cfg only;
+//  3. LookupFunc, DialFunc, TLS and AfterNetConnect, for each address that is tried;
 //  4. ValidateConnect, and so target_session_attrs;
 //  5. pgconn's AfterConnect, TraceConnectEnd, the hook of [WithOnConnect], and the pool's
 //     AfterConnect, once, on the connection that is handed out;
 //
-// and for one that is taken from the pool ShouldPing and PrepareConn (or BeforeAcquire),
-// after awsdb has seen to it that the connection is not lost and its host has the right
-// role. Without a ShouldPing nothing is pinged: awsdb looks at the socket. AfterRelease
-// and BeforeClose run as ever. Of ConnConfig the pool reports, by Config, no TLSConfig,
-// Fallbacks, and ConnectTimeout: they apply beneath.
+// and for one that is taken from the pool ShouldPing, a look of awsdb's whether the
+// connection is lost or its host has another role by now, and PrepareConn (or
+// BeforeAcquire). Without a ShouldPing nothing is pinged. AfterRelease and BeforeClose run
+// as ever. Steps 2 to 4 are repeated for each host that a connect tries. Of ConnConfig the
+// pool reports, by Config, no TLSConfig, Fallbacks, and ConnectTimeout: they apply
+// beneath, to each login.
 func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error) {
 	var o options
 	for _, opt := range opts {
