@@ -31,6 +31,10 @@ func (s *session) leave(ctx context.Context, o core.Ongoing, err error) error {
 // endsTx tells that a text may hold a statement that commits: when it is lost, its
 // transaction may not be rolled back. Where it is not sure it says yes.
 func endsTx(sql string) bool {
+	sql, sure := skipComments(sql)
+	if !sure {
+		return true
+	}
 	for statement := range strings.SplitSeq(sql, ";") {
 		words := strings.Fields(statement)
 		if len(words) == 0 {
@@ -42,6 +46,30 @@ func endsTx(sql string) bool {
 		}
 	}
 	return false
+}
+
+// skipComments leaves out the comments before the first statement: sqlc and others put
+// one before each of theirs. Not sure is what a comment inside a comment makes it.
+func skipComments(sql string) (rest string, sure bool) {
+	for {
+		sql = strings.TrimSpace(sql)
+		switch {
+		case strings.HasPrefix(sql, "--"):
+			end := strings.IndexAny(sql, "\r\n")
+			if end < 0 {
+				return "", true
+			}
+			sql = sql[end:]
+		case strings.HasPrefix(sql, "/*"):
+			comment, rest, closed := strings.Cut(sql[len("/*"):], "*/")
+			if !closed || strings.Contains(comment, "/*") {
+				return sql, false
+			}
+			sql = rest
+		default:
+			return sql, true
+		}
+	}
 }
 
 func (s *session) exec(ctx context.Context, q querier, sql string, args []any) (pgconn.CommandTag, error) {
