@@ -39,8 +39,10 @@ type session struct {
 	greeted  bool      // it has introduced itself
 	pgx      *pgx.Conn // on top; nil until that is known
 
-	rows    []poolRows // to hand out; one allocation for many, as pgxpool does
+	rows    []poolRows // to hand out
 	oneRows []poolRow
+	unread  *reading // not in use
+	span    *span    // not in use
 }
 
 // sessions are those of one pool that are open, by what pgx is told is their network.

@@ -97,7 +97,7 @@ func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 	for attempt := 1; ; attempt++ {
 		c, err := p.Acquire(ctx)
 		if err != nil {
-			return &poolRows{err: err}, err
+			return &poolRows{err: pointer(err)}, err
 		}
 		r, err := c.session.query(ctx, c.Conn(), sql, args)
 		if err == nil {
@@ -119,7 +119,7 @@ func (p *Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 func (p *Pool) queryRow(ctx context.Context, attempt int, sql string, args []any) *poolRow {
 	c, err := p.Acquire(ctx)
 	if err != nil {
-		return &poolRow{err: err}
+		return &poolRow{err: pointer(err)}
 	}
 	r := c.session.queryRow(ctx, c.Conn(), sql, args)
 	if r.inner == nil {
@@ -127,7 +127,7 @@ func (p *Pool) queryRow(ctx context.Context, attempt int, sql string, args []any
 		return r
 	}
 	r.lease = c.poolConn
-	r.pool, r.args, r.attempt = p, args, attempt
+	r.open.anew = repetition{p, args, attempt}
 	return r
 }
 
@@ -161,9 +161,8 @@ func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) 
 		if err != nil {
 			return nil, err
 		}
-		t, err := c.session.beginTx(ctx, c.Conn(), opts)
+		t, err := c.session.beginTx(ctx, c.Conn(), opts, c.poolConn)
 		if err == nil {
-			t.lease = c.poolConn
 			return t, nil
 		}
 		c.Release()
@@ -253,7 +252,7 @@ func (c Conn) Begin(ctx context.Context) (pgx.Tx, error) { return c.BeginTx(ctx,
 
 // BeginTx is pgxpool's BeginTx.
 func (c Conn) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) {
-	t, err := c.session.beginTx(ctx, c.Conn(), opts)
+	t, err := c.session.beginTx(ctx, c.Conn(), opts, nil)
 	if err != nil {
 		return nil, err
 	}

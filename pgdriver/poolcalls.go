@@ -84,12 +84,12 @@ func (s *session) exec(ctx context.Context, q querier, sql string, args []any) (
 func (s *session) query(ctx context.Context, q querier, sql string, args []any) (*poolRows, error) {
 	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpQuery, Query: sql})
 	if err != nil {
-		return &poolRows{err: err}, err
+		return &poolRows{err: pointer(err)}, err
 	}
 	r, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		err = s.leave(ctx, call, err)
-		return &poolRows{err: err}, err
+		return &poolRows{err: pointer(err)}, err
 	}
 	return s.newRows(ctx, call, r), nil
 }
@@ -97,7 +97,7 @@ func (s *session) query(ctx context.Context, q querier, sql string, args []any) 
 func (s *session) queryRow(ctx context.Context, q querier, sql string, args []any) *poolRow {
 	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpQuery, Query: sql})
 	if err != nil {
-		return &poolRow{err: err}
+		return &poolRow{err: pointer(err)}
 	}
 	return s.newRow(ctx, call, q.QueryRow(ctx, sql, args...))
 }
@@ -123,10 +123,10 @@ func (s *session) sendBatch(ctx context.Context, q querier, b *pgx.Batch, lease 
 		}
 		return pgx.FailedBatchResults(b, err)
 	}
-	r := &poolBatch{inner: q.SendBatch(ctx, b), s: s, ctx: ctx, call: call, lease: lease}
+	r := &poolBatch{inner: q.SendBatch(ctx, b), open: s.read(ctx, call), lease: lease}
 	if t := r.inner.Tx(); t != nil {
 		s.conn.TxBegun(false)
-		r.tx, r.lease = &tx{inner: t, s: s, lease: lease}, nil
+		r.open.tx, r.lease = s.newTx(t, lease), nil
 	}
 	return r
 }
@@ -141,7 +141,7 @@ func textOf(b *pgx.Batch) string {
 	return ""
 }
 
-func (s *session) beginTx(ctx context.Context, c *pgx.Conn, opts pgx.TxOptions) (*tx, error) {
+func (s *session) beginTx(ctx context.Context, c *pgx.Conn, opts pgx.TxOptions, lease *pgxpool.Conn) (*tx, error) {
 	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpBegin})
 	if err != nil {
 		return nil, err
@@ -151,5 +151,5 @@ func (s *session) beginTx(ctx context.Context, c *pgx.Conn, opts pgx.TxOptions) 
 		return nil, err
 	}
 	s.conn.TxBegun(opts.AccessMode == pgx.ReadOnly)
-	return &tx{inner: t, s: s}, nil
+	return s.newTx(t, lease), nil
 }

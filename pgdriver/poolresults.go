@@ -11,18 +11,62 @@ import (
 	"github.com/awsdb/awsdb/core"
 )
 
-// slots is how many results are allocated at once; pgxpool does the same.
+// Results are small, and made many at a time, as pgxpool does: they must cost no more than
+// its own. They cannot be used again, since an application may close one long after the
+// connection has gone to somebody else. What they need while they are open can.
+
+// slots is how many results are allocated at once.
 const slots = 64
+
+// reading is a call whose answer is being read. It belongs to one session for good, and
+// to one result at a time.
+type reading struct {
+	s    *session
+	ctx  context.Context // of the call: what the answer waits for is bounded by it
+	call core.Ongoing
+	next *reading // of those that are not in use
+
+	anew repetition // of a row of a Pool
+
+	// Of a batch:
+	tx  *tx   // that it has begun, and that owns its lease
+	raw error // of pgx, reported as err
+	err error
+}
+
+// repetition is what it takes to ask for a row on another connection.
+type repetition struct {
+	pool    *Pool
+	args    []any
+	attempt int
+}
+
+func (s *session) read(ctx context.Context, call core.Ongoing) *reading {
+	o := s.unread
+	if o == nil {
+		o = &reading{s: s}
+	} else {
+		s.unread = o.next
+	}
+	o.ctx, o.call = ctx, call
+	return o
+}
+
+// end returns what the caller shall see. Nobody may use o afterwards; the connection must
+// still be the caller's.
+func (o *reading) end(err error) error {
+	err = o.s.leave(o.ctx, o.call, err)
+	o.ctx, o.next = nil, o.s.unread
+	o.s.unread = o
+	return err
+}
 
 // poolRows are pgx's Rows whose error says what became of the connection.
 type poolRows struct {
-	inner pgx.Rows // nil: there are none, because of err
-	s     *session
-	ctx   context.Context // of the query: what its rows wait for is bounded by it
-	call  core.Ongoing
+	inner pgx.Rows      // nil: there are none, because of err
+	open  *reading      // nil when they are closed
 	lease *pgxpool.Conn // to be given back at the end; nil if it is not ours
-	err   error         // as reported
-	done  bool
+	err   *error        // as reported; a pointer, to be as small as pgxpool's
 }
 
 var _ pgx.Rows = (*poolRows)(nil)
@@ -33,31 +77,40 @@ func (s *session) newRows(ctx context.Context, call core.Ongoing, inner pgx.Rows
 	}
 	r := &s.rows[0]
 	s.rows = s.rows[1:]
-	r.inner, r.s, r.ctx, r.call = inner, s, ctx, call
+	r.inner, r.open = inner, s.read(ctx, call)
 	return r
 }
 
 // Close implements pgx.Rows.
 func (r *poolRows) Close() {
-	if r.inner == nil || r.done {
+	if r.open == nil {
 		return
 	}
-	r.done = true
 	r.inner.Close()
-	if r.err = r.inner.Err(); r.err != nil {
-		r.call = r.call.Sent(core.OpRows)
+	err := r.inner.Err()
+	if err != nil {
+		r.open.call = r.open.call.Sent(core.OpRows)
 	}
-	r.err = r.s.leave(r.ctx, r.call, r.err)
+	if err = r.open.end(err); err != nil {
+		r.err = pointer(err)
+	}
+	r.open = nil
 	if r.lease != nil {
 		r.lease.Release()
+		r.lease = nil
 	}
-	r.ctx, r.lease = nil, nil
 }
+
+// pointer is where err is kept that nearly no call has.
+func pointer(err error) *error { return &err }
 
 // Err implements pgx.Rows.
 func (r *poolRows) Err() error {
-	if r.inner == nil || r.done {
-		return r.err
+	switch {
+	case r.err != nil:
+		return *r.err
+	case r.open == nil:
+		return nil
 	}
 	return r.inner.Err()
 }
@@ -93,7 +146,7 @@ func (r *poolRows) Next() bool {
 // Scan implements pgx.Rows.
 func (r *poolRows) Scan(dest ...any) error {
 	if r.inner == nil {
-		return r.err
+		return *r.err
 	}
 	err := r.inner.Scan(dest...)
 	if err != nil {
@@ -105,7 +158,7 @@ func (r *poolRows) Scan(dest ...any) error {
 // Values implements pgx.Rows.
 func (r *poolRows) Values() ([]any, error) {
 	if r.inner == nil {
-		return nil, r.err
+		return nil, *r.err
 	}
 	values, err := r.inner.Values()
 	if err != nil {
@@ -141,16 +194,9 @@ func (r *poolRows) TypeMap() *pgtype.Map {
 // poolRow is pgx's Row with such an error.
 type poolRow struct {
 	inner pgx.Row // nil: there is none, because of err
-	s     *session
-	ctx   context.Context
-	call  core.Ongoing
+	open  *reading
 	lease *pgxpool.Conn
-	err   error
-
-	// To begin anew; pool is nil if the row is not from a Pool.
-	pool    *Pool
-	args    []any
-	attempt int
+	err   *error
 }
 
 func (s *session) newRow(ctx context.Context, call core.Ongoing, inner pgx.Row) *poolRow {
@@ -159,18 +205,23 @@ func (s *session) newRow(ctx context.Context, call core.Ongoing, inner pgx.Row) 
 	}
 	r := &s.oneRows[0]
 	s.oneRows = s.oneRows[1:]
-	r.inner, r.s, r.ctx, r.call = inner, s, ctx, call
+	r.inner, r.open = inner, s.read(ctx, call)
 	return r
 }
 
 // Scan implements pgx.Row.
 func (r *poolRow) Scan(dest ...any) error {
-	if r.inner == nil {
-		return r.err
+	switch {
+	case r.inner == nil:
+		return *r.err
+	case r.open == nil:
+		return r.inner.Scan(dest...) // says that it is closed
 	}
+	ctx, sql, anew := r.open.ctx, r.open.call.Query, r.open.anew
+	r.open.anew = repetition{}
 	err := r.scan(dest)
-	if r.pool != nil && again(r.attempt, err) {
-		return r.pool.queryRow(r.ctx, r.attempt+1, r.call.Query, r.args).Scan(dest...)
+	if anew.pool != nil && again(anew.attempt, err) {
+		return anew.pool.queryRow(ctx, anew.attempt+1, sql, anew.args).Scan(dest...)
 	}
 	return err
 }
@@ -179,12 +230,14 @@ func (r *poolRow) scan(dest []any) error {
 	if r.lease != nil {
 		defer r.release() // also when a scanner panics
 	}
+	o := r.open
+	r.open = nil
 	err := r.inner.Scan(dest...)
-	if err == nil || err == pgx.ErrNoRows { //nolint:errorlint // as pgx returns it; no error of the call
-		_ = r.s.leave(r.ctx, r.call, nil) // stays nil
+	if err == pgx.ErrNoRows { //nolint:errorlint // an answer like others, never wrapped
+		_ = o.end(nil) // stays nil
 		return err
 	}
-	return r.s.leave(r.ctx, r.call, err)
+	return o.end(err)
 }
 
 func (r *poolRow) release() { r.lease.Release() }
@@ -192,24 +245,20 @@ func (r *poolRow) release() { r.lease.Release() }
 // poolBatch is pgx's BatchResults with such errors.
 type poolBatch struct {
 	inner pgx.BatchResults
-	s     *session
-	ctx   context.Context
-	call  core.Ongoing
+	open  *reading // nil when it is closed and there is nothing left to tell
 	lease *pgxpool.Conn
-	tx    *tx   // owns the lease instead when the batch began a transaction
-	raw   error // of pgx, reported as err
-	err   error
 }
 
 // report tells the first loss; what follows from it is the same.
 func (r *poolBatch) report(err error) error {
-	if err == nil {
-		return nil
+	o := r.open
+	if err == nil || o == nil {
+		return err
 	}
-	if r.raw == nil || err != r.raw { //nolint:errorlint // the very same error is not reported twice
-		r.raw, r.err = err, r.s.leave(r.ctx, r.call, err)
+	if o.raw == nil || err != o.raw { //nolint:errorlint // the very same error is not reported twice
+		o.raw, o.err = err, o.s.leave(o.ctx, o.call, err)
 	}
-	return r.err
+	return o.err
 }
 
 // Exec implements pgx.BatchResults.
@@ -223,17 +272,29 @@ func (r *poolBatch) Query() (pgx.Rows, error) {
 	inner, err := r.inner.Query()
 	if err != nil {
 		err = r.report(err)
-		return &poolRows{err: err}, err
+		return &poolRows{err: pointer(err)}, err
 	}
-	return r.s.newRows(r.ctx, r.call, inner), nil
+	if r.open == nil {
+		return inner, nil
+	}
+	return r.open.s.newRows(r.open.ctx, r.open.call, inner), nil
 }
 
 // QueryRow implements pgx.BatchResults.
-func (r *poolBatch) QueryRow() pgx.Row { return r.s.newRow(r.ctx, r.call, r.inner.QueryRow()) }
+func (r *poolBatch) QueryRow() pgx.Row {
+	if r.open == nil {
+		return r.inner.QueryRow()
+	}
+	return r.open.s.newRow(r.open.ctx, r.open.call, r.inner.QueryRow())
+}
 
 // Close implements pgx.BatchResults.
 func (r *poolBatch) Close() error {
 	err := r.report(r.inner.Close())
+	if o := r.open; o != nil && o.raw == nil && o.tx == nil {
+		err = o.end(err)
+		r.open = nil
+	}
 	if r.lease != nil {
 		r.lease.Release()
 		r.lease = nil
@@ -243,8 +304,8 @@ func (r *poolBatch) Close() error {
 
 // Tx implements pgx.BatchResults.
 func (r *poolBatch) Tx() pgx.Tx {
-	if r.tx == nil {
+	if r.open == nil || r.open.tx == nil {
 		return nil
 	}
-	return r.tx
+	return r.open.tx
 }

@@ -25,35 +25,55 @@ func RunTx(ctx context.Context, db TxBeginner, opts pgx.TxOptions, fn func(tx pg
 	return core.Retry(ctx, func() error { return Cause(pgx.BeginTxFunc(ctx, db, opts, fn)) })
 }
 
-// tx is pgx's transaction whose errors say what became of it.
+// tx is pgx's transaction whose errors say what became of it. It is as small as pgxpool's,
+// and outlives what it needs while it is open.
 type tx struct {
-	inner  pgx.Tx
-	s      *session
-	lease  *pgxpool.Conn // to be given back at the end; nil afterwards
-	parent *tx           // of a savepoint
-	over   bool
+	inner pgx.Tx
+	span  *span // nil when it is over
 }
 
 var _ pgx.Tx = (*tx)(nil)
 
+// span is the time from a BEGIN, or SAVEPOINT, to its end.
+type span struct {
+	s      *session
+	lease  *pgxpool.Conn // to be given back at the end; nil if it is not ours
+	parent *span         // of a savepoint
+	over   bool
+	shared bool // with savepoints, which may outlive it
+}
+
+func (s *session) newTx(inner pgx.Tx, lease *pgxpool.Conn) *tx {
+	at := s.span
+	if at == nil {
+		at = &span{s: s}
+	}
+	s.span, at.lease = nil, lease
+	return &tx{inner, at}
+}
+
+func (p *span) ended() bool { return p.over || (p.parent != nil && p.parent.ended()) }
+
 // closed tells that pgx will say pgx.ErrTxClosed, and that the connection may be
 // somebody else's by now.
-func (t *tx) closed() bool { return t.over || (t.parent != nil && t.parent.closed()) }
+func (t *tx) closed() bool { return t.span == nil || t.span.ended() }
 
 // Begin implements pgx.Tx.
 func (t *tx) Begin(ctx context.Context) (pgx.Tx, error) {
 	if t.closed() {
 		return t.inner.Begin(ctx)
 	}
-	ctx, call, err := t.s.conn.Enter(ctx, core.Call{Op: core.OpExec, Query: "savepoint"})
+	s := t.span.s
+	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpExec, Query: "savepoint"})
 	if err != nil {
 		return nil, err
 	}
 	inner, err := t.inner.Begin(ctx)
-	if err = t.s.conn.Leave(ctx, call, err); err != nil {
+	if err = s.conn.Leave(ctx, call, err); err != nil {
 		return nil, err
 	}
-	return &tx{inner: inner, s: t.s, parent: t}, nil
+	t.span.shared = true
+	return &tx{inner, &span{s: s, parent: t.span}}, nil
 }
 
 // Commit implements pgx.Tx.
@@ -62,14 +82,14 @@ func (t *tx) Commit(ctx context.Context) error {
 		return t.inner.Commit(ctx) // says that it is closed
 	}
 	call := core.Call{Op: core.OpCommit}
-	if t.parent != nil {
+	if t.span.parent != nil {
 		call = core.Call{Op: core.OpExec, Query: "release savepoint"}
 	}
-	ctx, ongoing, err := t.s.conn.Enter(ctx, call)
+	ctx, ongoing, err := t.span.s.conn.Enter(ctx, call)
 	if err != nil { // a gate refused
 		return errors.Join(err, t.Rollback(ctx))
 	}
-	err = t.s.conn.Leave(ctx, ongoing, t.inner.Commit(ctx))
+	err = t.span.s.conn.Leave(ctx, ongoing, t.inner.Commit(ctx))
 	t.end()
 	return err
 }
@@ -79,21 +99,28 @@ func (t *tx) Rollback(ctx context.Context) error {
 	if t.closed() {
 		return t.inner.Rollback(ctx)
 	}
-	ctx, ongoing, _ := t.s.conn.Enter(ctx, core.Call{Op: core.OpRollback}) // never refused
-	err := t.s.conn.Leave(ctx, ongoing, t.inner.Rollback(ctx))
+	ctx, ongoing, _ := t.span.s.conn.Enter(ctx, core.Call{Op: core.OpRollback}) // never refused
+	err := t.span.s.conn.Leave(ctx, ongoing, t.inner.Rollback(ctx))
 	t.end()
 	return err
 }
 
 func (t *tx) end() {
-	t.over = true
-	if t.parent != nil {
+	at := t.span
+	t.span = nil
+	s, lease := at.s, at.lease
+	if at.parent != nil {
+		at.over = true
 		return
 	}
-	t.s.conn.TxEnded()
-	if t.lease != nil {
-		t.lease.Release()
-		t.lease = nil
+	if at.shared {
+		at.over = true
+	} else {
+		at.lease, s.span = nil, at // for the next
+	}
+	s.conn.TxEnded()
+	if lease != nil {
+		lease.Release()
 	}
 }
 
@@ -102,7 +129,7 @@ func (t *tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []strin
 	if t.closed() {
 		return t.inner.CopyFrom(ctx, table, columns, source)
 	}
-	return t.s.copyFrom(ctx, t.inner, table, columns, source)
+	return t.span.s.copyFrom(ctx, t.inner, table, columns, source)
 }
 
 // SendBatch implements pgx.Tx.
@@ -110,7 +137,7 @@ func (t *tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	if t.closed() {
 		return t.inner.SendBatch(ctx, b)
 	}
-	return t.s.sendBatch(ctx, t.inner, b, nil)
+	return t.span.s.sendBatch(ctx, t.inner, b, nil)
 }
 
 // LargeObjects implements pgx.Tx. Its errors are pgx's own, see [Cause].
@@ -121,12 +148,12 @@ func (t *tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDe
 	if t.closed() {
 		return t.inner.Prepare(ctx, name, sql)
 	}
-	ctx, call, err := t.s.conn.Enter(ctx, core.Call{Op: core.OpPrepare, Query: sql})
+	ctx, call, err := t.span.s.conn.Enter(ctx, core.Call{Op: core.OpPrepare, Query: sql})
 	if err != nil {
 		return nil, err
 	}
 	d, err := t.inner.Prepare(ctx, name, sql)
-	return d, t.s.conn.Leave(ctx, call, err)
+	return d, t.span.s.conn.Leave(ctx, call, err)
 }
 
 // Exec implements pgx.Tx.
@@ -134,7 +161,7 @@ func (t *tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandT
 	if t.closed() {
 		return t.inner.Exec(ctx, sql, args...)
 	}
-	return t.s.exec(ctx, t.inner, sql, args)
+	return t.span.s.exec(ctx, t.inner, sql, args)
 }
 
 // Query implements pgx.Tx.
@@ -142,7 +169,7 @@ func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 	if t.closed() {
 		return t.inner.Query(ctx, sql, args...)
 	}
-	r, err := t.s.query(ctx, t.inner, sql, args)
+	r, err := t.span.s.query(ctx, t.inner, sql, args)
 	return r, err
 }
 
@@ -151,7 +178,7 @@ func (t *tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if t.closed() {
 		return t.inner.QueryRow(ctx, sql, args...)
 	}
-	return t.s.queryRow(ctx, t.inner, sql, args)
+	return t.span.s.queryRow(ctx, t.inner, sql, args)
 }
 
 // Conn implements pgx.Tx.
