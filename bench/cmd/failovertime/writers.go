@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"log/slog"
 	"sync"
 	"time"
@@ -23,7 +22,7 @@ const (
 // writers are goroutines that write all the time, on one pool.
 type writers struct {
 	database database.Database
-	db       *sql.DB
+	client   database.Client
 	timeline *timeline
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
@@ -37,13 +36,11 @@ type writers struct {
 }
 
 func startWriters(d database.Database, cluster *lab.Cluster, workers int, timeline *timeline) (*writers, error) {
-	connector, err := d.AWSDB(database.To(cluster), hostmonitor.Options{}, slog.New(timeline))
+	client, err := d.Open(database.AWSDB, database.To(cluster), workers, hostmonitor.Options{}, slog.New(timeline))
 	if err != nil {
 		return nil, err
 	}
-	w := &writers{database: d, db: sql.OpenDB(connector), timeline: timeline, workers: workers}
-	w.db.SetMaxOpenConns(workers)
-	w.db.SetMaxIdleConns(workers)
+	w := &writers{database: d, client: client, timeline: timeline, workers: workers}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	if err := w.createTable(ctx); err != nil {
@@ -57,11 +54,11 @@ func startWriters(d database.Database, cluster *lab.Cluster, workers int, timeli
 }
 
 func (w *writers) createTable(ctx context.Context) error {
-	if _, err := w.db.ExecContext(ctx, w.database.CreateBeats); err != nil {
+	if err := w.client.Exec(ctx, w.database.CreateBeats); err != nil {
 		return err
 	}
 	for worker := range w.workers {
-		if _, err := w.db.ExecContext(ctx, w.database.InsertBeat, worker); err != nil {
+		if err := w.client.Exec(ctx, w.database.InsertBeat, worker); err != nil {
 			return err
 		}
 	}
@@ -71,7 +68,7 @@ func (w *writers) createTable(ctx context.Context) error {
 func (w *writers) stop() {
 	w.cancel()
 	w.running.Wait()
-	_ = w.db.Close() // nothing depends on it
+	_ = w.client.Close() // nothing depends on it
 }
 
 // write writes until ctx ends. Every write says which host did it.
@@ -79,7 +76,7 @@ func (w *writers) write(ctx context.Context, worker int) {
 	for ctx.Err() == nil {
 		start := time.Now()
 		call, cancel := context.WithTimeout(ctx, callLimit)
-		host, err := w.database.Beat(call, w.db, worker)
+		host, err := w.database.Beat(call, w.client, worker)
 		cancel()
 		if err == nil {
 			w.succeeded(worker, host)

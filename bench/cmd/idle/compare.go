@@ -60,11 +60,11 @@ func compare(d database.Database) (err error) {
 type difference struct{ goroutines, heap int64 }
 
 // compareAt prints the rows for a number of connections.
-func compareAt(database database.Database, connections int, address string) (difference, error) {
+func compareAt(d database.Database, connections int, address string) (difference, error) {
 	var runs [2][]usage
 	for range repetitions {
-		for n, driver := range []string{"bare", "awsdb"} {
-			u, err := run(database.Name, driver, connections, address)
+		for n, driver := range []string{database.Bare, database.AWSDB} {
+			u, err := run(d.Name, driver, connections, address)
 			if err != nil {
 				return difference{}, fmt.Errorf("%s, %d connections: %w", driver, connections, err)
 			}
@@ -76,12 +76,12 @@ func compareAt(database database.Database, connections int, address string) (dif
 		fmt.Printf("| %d | %s | %d | %d | %d | %.3f |\n", connections, name, bare, awsdb, awsdb-bare, float64(awsdb-bare)/float64(connections))
 		return awsdb - bare
 	}
-	var d difference
-	d.goroutines = row("goroutines", func(u usage) int64 { return int64(u.Goroutines) })
-	d.heap = row("HeapAlloc (B)", func(u usage) int64 { return u.HeapAlloc })
+	var more difference
+	more.goroutines = row("goroutines", func(u usage) int64 { return int64(u.Goroutines) })
+	more.heap = row("HeapAlloc (B)", func(u usage) int64 { return u.HeapAlloc })
 	row("HeapInuse (B)", func(u usage) int64 { return u.HeapInuse })
 	row("stacks (B)", func(u usage) int64 { return u.Stack })
-	return d, nil
+	return more, nil
 }
 
 func median(runs []usage, field func(usage) int64) int64 {

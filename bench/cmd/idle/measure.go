@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -49,56 +47,25 @@ func measure(d database.Database, args []string) error {
 }
 
 func observe(d database.Database, name string, connections int, route database.Route) (usage, error) {
-	connector, err := connect(d, name, route)
+	client, err := d.Open(name, route, connections, hostmonitor.Options{}, nil)
 	if err != nil {
 		return usage{}, err
 	}
+	defer client.Close()
 	before := snapshot()
-	db := sql.OpenDB(connector)
-	defer db.Close()
-	db.SetMaxIdleConns(connections)
-	if err := openIdle(db, connections); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if err := database.Fill(ctx, client, connections, "select 1"); err != nil {
 		return usage{}, err
 	}
 	after := snapshot()
-	if open := db.Stats().Idle; open != connections {
+	if open := client.Idle(); open != connections {
 		return usage{}, fmt.Errorf("%d idle connections, want %d", open, connections)
 	}
 	return usage{
 		after.Goroutines - before.Goroutines, after.HeapAlloc - before.HeapAlloc,
 		after.HeapInuse - before.HeapInuse, after.Stack - before.Stack,
 	}, nil
-}
-
-func connect(d database.Database, name string, route database.Route) (driver.Connector, error) {
-	if name == "bare" {
-		return d.Bare(route)
-	}
-	return d.AWSDB(route, hostmonitor.Options{}, nil)
-}
-
-// openIdle opens connections, uses each once, and gives them back.
-func openIdle(db *sql.DB, connections int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	var open []*sql.Conn
-	defer func() {
-		for _, c := range open {
-			c.Close()
-		}
-	}()
-	for range connections {
-		c, err := db.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		open = append(open, c)
-		var n int
-		if err := c.QueryRowContext(ctx, "select 1").Scan(&n); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // settle is how long what has just been started or ended may take for it.

@@ -43,7 +43,7 @@ type usage struct {
 func (r *row) weigh(ctx context.Context, m measurement) error {
 	var inUse, rest [2][]float64
 	for range repetitions {
-		for n, name := range []string{bare, awsdb} {
+		for n, name := range []string{database.Bare, database.AWSDB} {
 			m.Contestant = name
 			u, err := m.run(ctx)
 			if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -45,7 +44,7 @@ func TestString(t *testing.T) {
 
 // Both measurements, with as little as there can be to measure.
 func TestMeasurements(t *testing.T) {
-	for _, d := range []database.Database{database.PostgreSQL, database.MySQL} {
+	for _, d := range []database.Database{database.PostgreSQL, database.MySQL, database.Pgxpool} {
 		for _, s := range detections {
 			t.Run(d.Name+" "+s.Name, func(t *testing.T) {
 				cluster, err := lab.Start(lab.Options{Flavor: d.Flavor})
@@ -60,8 +59,8 @@ func TestMeasurements(t *testing.T) {
 				if r.bare <= 0 || r.throughput.Median <= 0 || r.processor.Median <= 0 {
 					t.Errorf("not measured: %+v", r)
 				}
-				for _, name := range []string{bare, awsdb} {
-					m := measurement{Engine: d.Name, Contestant: name, Detection: s, Workers: 2, Time: 10 * time.Millisecond}
+				for _, name := range []string{database.Bare, database.AWSDB} {
+					m := measurement{Engine: d.Name, Contestant: name, Detection: s, Workers: 2, Time: turn}
 					u, err := m.observe(t.Context(), database.To(cluster))
 					if err != nil || u.Live <= 0 || u.Rest <= 0 {
 						t.Errorf("%s: %+v, %v", name, u, err)

@@ -22,7 +22,7 @@ const (
 // pair awsdb comes first.
 func takeTurns(ctx context.Context, d database.Database, route database.Route, s detection, workers int, total time.Duration) (r row, err error) {
 	var pools [2]*pool
-	for n, name := range []string{bare, awsdb} {
+	for n, name := range []string{database.Bare, database.AWSDB} {
 		if pools[n], err = openPool(ctx, d, route, name, workers, s); err != nil {
 			return r, err
 		}

@@ -5,7 +5,6 @@ package database
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"log/slog"
@@ -31,7 +30,7 @@ type Database struct {
 	CreateBeats, InsertBeat string
 	// Beat writes to the row of a worker, and returns the identifier of the
 	// instance that did it.
-	Beat func(ctx context.Context, db *sql.DB, worker int) (host string, err error)
+	Beat func(ctx context.Context, c Client, worker int) (host string, err error)
 
 	// Wait is a statement that takes an hour.
 	Wait string
@@ -39,6 +38,8 @@ type Database struct {
 	listens string // a query for the address and port of the server; "" if it must not be gone to directly
 	bare    func(Route) (driver.Connector, error)
 	awsdb   func(Route, []core.Plugin, *slog.Logger) (driver.Connector, error)
+	// pool opens a Client that is not of database/sql; nil: there is none.
+	pool func(contestant string, r Route, connections int, monitoring hostmonitor.Options, log *slog.Logger) (Client, error)
 }
 
 // Route is how to get to a cluster.
@@ -82,7 +83,7 @@ func Plugins(monitoring hostmonitor.Options) ([]core.Plugin, error) {
 	return []core.Plugin{monitor, follow}, nil
 }
 
-var all = []Database{PostgreSQL, MySQL}
+var all = []Database{PostgreSQL, MySQL, Pgxpool}
 
 // ByName finds the Database with the given Name.
 func ByName(name string) (Database, error) {

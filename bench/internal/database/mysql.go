@@ -2,9 +2,7 @@ package database
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"log/slog"
 
 	"github.com/go-sql-driver/mysql"
@@ -45,16 +43,16 @@ const tenRows = "select 0 as n union all select 1 union all select 2 union all s
 
 // beatMySQL asks afterwards who did it, on the same connection: MySQL's UPDATE
 // returns nothing. What it measures is that round trip longer.
-func beatMySQL(ctx context.Context, db *sql.DB, worker int) (host string, err error) {
-	conn, err := db.Conn(ctx)
+func beatMySQL(ctx context.Context, c Client, worker int) (host string, err error) {
+	conn, release, err := c.Acquire(ctx)
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	if _, err := conn.ExecContext(ctx, "update beats set n = n + 1 where worker = ?", worker); err != nil {
+	defer release()
+	if err := conn.Exec(ctx, "update beats set n = n + 1 where worker = ?", worker); err != nil {
 		return "", err
 	}
-	err = conn.QueryRowContext(ctx, "select @@aurora_server_id").Scan(&host)
+	err = conn.QueryRow(ctx, "select @@aurora_server_id").Scan(&host)
 	return host, err
 }
 

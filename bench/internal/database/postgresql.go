@@ -2,7 +2,6 @@ package database
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"log/slog"
 
@@ -23,8 +22,8 @@ var PostgreSQL = Database{
 	Argument:    "select $1::bigint",
 	CreateBeats: "create table beats (worker int primary key, n int)",
 	InsertBeat:  "insert into beats values ($1, 0)",
-	Beat: func(ctx context.Context, db *sql.DB, worker int) (host string, err error) {
-		err = db.QueryRowContext(ctx, "update beats set n = n + 1 where worker = $1 returning aurora_db_instance_identifier()", worker).Scan(&host)
+	Beat: func(ctx context.Context, c Client, worker int) (host string, err error) {
+		err = c.QueryRow(ctx, "update beats set n = n + 1 where worker = $1 returning aurora_db_instance_identifier()", worker).Scan(&host)
 		return host, err
 	},
 	Wait:    "select pg_sleep(3600)",
@@ -50,7 +49,12 @@ func pgxConfig(r Route) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.apply(cfg)
+	return cfg, nil
+}
+
+// apply makes cfg go that way.
+func (r Route) apply(cfg *pgx.ConnConfig) {
 	cfg.DialFunc = pgconn.DialFunc(r.Dial)
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // Dial knows names
-	return cfg, nil
 }
