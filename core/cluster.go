@@ -277,7 +277,7 @@ func (c *Cluster) keepAlive(conn net.Conn) {
 func (c *Cluster) register(l *Link) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || (l.owner != nil && l.owner.draining.Load()) {
+	if c.closed || (l.owner != nil && !l.owner.admits(l.side)) {
 		return ErrClosed
 	}
 	if l.owner != nil {

@@ -281,17 +281,26 @@ func (k *Connector) connectError(err error) error {
 
 // Drain is the first part of Close, for pools that wait until their users have given
 // all connections back: nothing is opened any more, and calls that wait for a failover
-// end with ErrClosed, but hosts are watched on behalf of the calls in flight.
-func (k *Connector) Drain() {
+// end with ErrClosed, but hosts are watched on behalf of the calls in flight. A driver
+// that has given up a call still tells the server so, as the pool waits for that too.
+func (k *Connector) Drain() { k.drain(false) }
+
+// drain: all means that nobody waits for what a driver does after its connection has been
+// closed, and for its cancel requests.
+func (k *Connector) drain(all bool) {
 	k.draining.Store(true)
 	searching := k.cluster.Searching()
 	k.endCalls(ErrClosed)
 	for l := range k.cluster.Links() {
-		if l.owner == k && (l.side || l.released.Load() || l.opening.Load() || (searching && l.Blocked() > 0)) {
+		left := l.side || l.released.Load()
+		if l.owner == k && ((all && left) || l.opening.Load() || (searching && l.Blocked() > 0)) {
 			l.Abort(ErrClosed)
 		}
 	}
 }
+
+// admits tells whether a socket may still be opened.
+func (k *Connector) admits(side bool) bool { return !k.closed.Load() && (side || !k.draining.Load()) }
 
 // Close implements io.Closer: sql.DB.Close calls it. Calls that wait for a
 // failover end with ErrClosed; background work is awaited; connections that
@@ -304,7 +313,7 @@ func (k *Connector) Close() error {
 	if closed {
 		return nil
 	}
-	k.Drain()
+	k.drain(true)
 	k.cancel(ErrClosed)
 	k.runners.Wait()
 	leave(k)
