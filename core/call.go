@@ -6,6 +6,10 @@ import (
 	"errors"
 )
 
+// HandOver tells that the driver's connection has been taken out of c, which forgets it;
+// n is how c reaches whoever uses the session from now on.
+func (c *Conn) HandOver(n Native) { c.setNative(n) }
+
 // Ongoing is a call between [Conn.Enter] and [Conn.Leave]. They are for front ends other
 // than database/sql: whoever has taken the driver's connection out of a Conn and calls it
 // directly says so, call by call. A Conn serves one call after the other, like the

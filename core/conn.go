@@ -43,14 +43,19 @@ type Conn struct {
 }
 
 func newConn(k *Connector, n Native, l *Link, target Host) *Conn {
-	c := &Conn{Native: n, connector: k, link: l, chain: k.chain, target: target, quiet: k.chain.unwatched}
+	c := &Conn{connector: k, link: l, chain: k.chain, target: target, quiet: k.chain.unwatched}
+	c.setNative(n)
+	return c
+}
+
+func (c *Conn) setNative(n Native) {
+	c.Native, c.rows, c.rowsError = n, nil, nil
 	_, c.silent = n.(SilentCloser)
 	c.implicit, _ = n.(ImplicitCommitter)
 	if w, ok := n.(RowsWrapper); ok {
 		c.rows = w
 		c.rowsError = c.rowsFailed
 	}
-	return c
 }
 
 // Connector returns the handle the connection belongs to.

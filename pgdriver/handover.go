@@ -31,18 +31,23 @@ import (
 type session struct {
 	net.Conn // TLS, or the Link
 	conn     *core.Conn
-	from     *pgconn.HijackedConn
 	number   uint64
 	all      *sessions
+
+	// For cancel requests. Nothing else is kept of the connection that has logged in.
+	dialBeside pgconn.DialFunc
+	tls        *tls.Config // nil: without
+	direct     bool        // TLS begins without a request for it
 
 	greeting []byte    // what pgx is to be told before it hears the server
 	greeted  bool      // it has introduced itself
 	pgx      *pgx.Conn // on top; nil until that is known
 
-	rows    []poolRows // to hand out
-	oneRows []poolRow
-	unread  *reading // not in use
-	span    *span    // not in use
+	rows      []poolRows // to hand out
+	oneRows   []poolRow
+	allocated int      // of these at once, the last time
+	unread    *reading // not in use
+	span      *span    // not in use
 }
 
 // sessions are those of one pool that are open, by what pgx is told is their network.
@@ -96,11 +101,14 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Conn: from.Conn, conn: c, from: from, number: a.latest.Add(1), all: a}
+	s := &session{
+		Conn: from.Conn, conn: c, number: a.latest.Add(1), all: a,
+		dialBeside: from.Config.DialFunc, tls: from.TLSConfig, direct: from.Config.SSLNegotiation == "direct",
+	}
 	if s.greeting, err = greeting(from); err != nil {
 		return nil, errors.Join(err, from.Conn.Close())
 	}
-	c.Native = native{s}
+	c.HandOver(native{s})
 	a.mu.Lock()
 	a.open[s.network()] = s
 	a.mu.Unlock()
@@ -170,7 +178,9 @@ func sessionOf(c *pgx.Conn) *session {
 func (s *session) Read(b []byte) (int, error) {
 	if len(s.greeting) > 0 {
 		n := copy(b, s.greeting)
-		s.greeting = s.greeting[n:]
+		if s.greeting = s.greeting[n:]; len(s.greeting) == 0 {
+			s.greeting = nil // it is of no use any more
+		}
 		return n, nil
 	}
 	n, err := s.Conn.Read(b)
@@ -222,18 +232,18 @@ func (r remote) Network() string { return r.network }
 // side opens the socket for a cancel request: by the means of the session, and encrypted
 // if that is.
 func (s *session) side(ctx context.Context, addr string) (net.Conn, error) {
-	c, err := s.from.Config.DialFunc(ctx, s.Conn.RemoteAddr().Network(), addr)
-	if err != nil || s.from.TLSConfig == nil {
+	c, err := s.dialBeside(ctx, s.Conn.RemoteAddr().Network(), addr)
+	if err != nil || s.tls == nil {
 		return c, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
 	defer stop()
-	if s.from.Config.SSLNegotiation != "direct" {
+	if !s.direct {
 		if err := requestTLS(c); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	encrypted := tls.Client(c, s.from.TLSConfig)
+	encrypted := tls.Client(c, s.tls)
 	if err := encrypted.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

@@ -15,8 +15,14 @@ import (
 // its own. They cannot be used again, since an application may close one long after the
 // connection has gone to somebody else. What they need while they are open can.
 
-// slots is how many results are allocated at once.
-const slots = 64
+// Results are allocated many at once, but not for a connection that is hardly used.
+const fewestSlots, mostSlots = 4, 64
+
+// slots is how many results of a kind are allocated next.
+func (s *session) slots() int {
+	s.allocated = min(max(2*s.allocated, fewestSlots), mostSlots)
+	return s.allocated
+}
 
 // reading is a call whose answer is being read. It belongs to one session for good, and
 // to one result at a time.
@@ -73,7 +79,7 @@ var _ pgx.Rows = (*poolRows)(nil)
 
 func (s *session) newRows(ctx context.Context, call core.Ongoing, inner pgx.Rows) *poolRows {
 	if len(s.rows) == 0 {
-		s.rows = make([]poolRows, slots)
+		s.rows = make([]poolRows, s.slots())
 	}
 	r := &s.rows[0]
 	s.rows = s.rows[1:]
@@ -201,7 +207,7 @@ type poolRow struct {
 
 func (s *session) newRow(ctx context.Context, call core.Ongoing, inner pgx.Row) *poolRow {
 	if len(s.oneRows) == 0 {
-		s.oneRows = make([]poolRow, slots)
+		s.oneRows = make([]poolRow, s.slots())
 	}
 	r := &s.oneRows[0]
 	s.oneRows = s.oneRows[1:]
