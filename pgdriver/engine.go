@@ -117,8 +117,9 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 	}
 	var last *core.Link
 	opened := false
+	dial := t.Dial // is kept for cancel requests; the rest of t is not
 	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := t.Dial(ctx, network, addr)
+		conn, err := dial(ctx, network, addr)
 		if l, ok := conn.(*core.Link); ok && !opened {
 			last = l
 		}

@@ -50,20 +50,24 @@ type session struct {
 	span      *span    // not in use
 }
 
-// sessions are those of one pool that are open, by what pgx is told is their network.
+// sessions are those of one pool that are open.
 type sessions struct {
 	connector *core.Connector
 	latest    atomic.Uint64
-	mu        sync.Mutex // guards open
-	open      map[string]*session
+	mu        sync.Mutex          // guards open
+	open      map[uint64]*session // by number
 }
 
 // dial is the DialFunc of a pool's configuration. With the network of an open session it
 // opens pgx's cancel request for that, else a session.
 func (a *sessions) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if network[:min(len(network), len(sessionNetwork))] == sessionNetwork {
+		number, err := strconv.ParseUint(network[len(sessionNetwork):], 10, 64)
+		if err != nil {
+			return nil, net.ErrClosed
+		}
 		a.mu.Lock()
-		s := a.open[network]
+		s := a.open[number]
 		a.mu.Unlock()
 		if s == nil {
 			return nil, net.ErrClosed
@@ -110,7 +114,7 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error)
 	}
 	c.HandOver(native{s})
 	a.mu.Lock()
-	a.open[s.network()] = s
+	a.open[s.number] = s
 	a.mu.Unlock()
 	return s, nil
 }
@@ -207,7 +211,7 @@ var errNoLogin = errors.New("pgx has not begun with a startup message")
 // Close implements net.Conn.
 func (s *session) Close() error {
 	s.all.mu.Lock()
-	delete(s.all.open, s.network())
+	delete(s.all.open, s.number)
 	s.all.mu.Unlock()
 	return s.Conn.Close()
 }

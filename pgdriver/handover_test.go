@@ -68,7 +68,7 @@ func overScripted(t *testing.T, cfg *pgx.ConnConfig, from *pgconn.HijackedConn, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := &sessions{open: map[string]*session{}}
+	all := &sessions{open: map[uint64]*session{}}
 	cfg = surfaceConfig(cfg)
 	cfg.DialFunc = func(_ context.Context, network, _ string) (net.Conn, error) {
 		if strings.HasPrefix(network, sessionNetwork) {

@@ -58,7 +58,7 @@ func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error)
 	if err != nil {
 		return nil, err
 	}
-	all := &sessions{connector: k, open: map[string]*session{}}
+	all := &sessions{connector: k, open: map[uint64]*session{}}
 	c := surfaceConfig(cfg.ConnConfig)
 	c.RuntimeParams = maps.Clone(login.RuntimeParams)
 	c.RuntimeParams[configuredKey] = "yes"
@@ -142,6 +142,7 @@ func (a *sessions) hook(cfg *pgxpool.Config, onConnect func(context.Context, *pg
 	cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
 		c.ConnectTimeout = 0 // pgxpool sets one
 		c.Tracer = topTracer{c.Tracer}
+		delete(c.RuntimeParams, configuredKey) // every connection keeps a copy
 		return nil
 	}
 	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {

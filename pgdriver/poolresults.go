@@ -16,7 +16,7 @@ import (
 // connection has gone to somebody else. What they need while they are open can.
 
 // Results are allocated many at once, but not for a connection that is hardly used.
-const fewestSlots, mostSlots = 4, 64
+const fewestSlots, mostSlots = 2, 64
 
 // slots is how many results of a kind are allocated next.
 func (s *session) slots() int {
