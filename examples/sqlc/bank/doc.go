@@ -1,0 +1,5 @@
+// Package bank is what sqlc makes of schema.sql and query.sql; run go generate after
+// changing those.
+package bank
+
+//go:generate go run github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1 generate -f ../sqlc.yaml
