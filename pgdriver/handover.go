@@ -42,6 +42,7 @@ type session struct {
 	greeting []byte    // what pgx is to be told before it hears the server
 	greeted  bool      // it has introduced itself
 	pgx      *pgx.Conn // on top; nil until that is known
+	closed   atomic.Bool
 
 	rows      []poolRows // to hand out
 	oneRows   []poolRow
@@ -189,7 +190,7 @@ func (s *session) Read(b []byte) (int, error) {
 	}
 	n, err := s.Conn.Read(b)
 	if err != nil {
-		err = readable(err)
+		err = s.readable(err)
 	}
 	return n, err
 }
@@ -210,6 +211,7 @@ var errNoLogin = errors.New("pgx has not begun with a startup message")
 
 // Close implements net.Conn.
 func (s *session) Close() error {
+	s.closed.Store(true)
 	s.all.mu.Lock()
 	delete(s.all.open, s.number)
 	s.all.mu.Unlock()
@@ -278,17 +280,19 @@ func requestTLS(c net.Conn) error {
 // error, and closes the connection, unless the error was a timeout. What it then reports
 // is "conn closed", which it also calls safe to repeat: with pgx's stdlib on top,
 // database/sql would send the statement three times. So the loss passes for a timeout
-// when it is looked at first, and pgx reads once more.
-func readable(err error) error {
+// when it is looked at first, and pgx reads once more. COPY does not look ahead: it
+// closes the connection before it asks what to report.
+func (s *session) readable(err error) error {
 	var lost *core.LostError
 	if !errors.As(err, &lost) {
 		return err
 	}
-	return &readError{error: lost}
+	return &readError{error: lost, s: s}
 }
 
 type readError struct {
 	error
+	s     *session
 	asked atomic.Bool
 }
 
@@ -296,7 +300,7 @@ type readError struct {
 func (e *readError) Unwrap() error { return e.error }
 
 // Timeout implements net.Error.
-func (e *readError) Timeout() bool { return !e.asked.Swap(true) }
+func (e *readError) Timeout() bool { return !e.asked.Swap(true) && !e.s.closed.Load() }
 
 // Temporary implements net.Error.
 func (e *readError) Temporary() bool { return false }

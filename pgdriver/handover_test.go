@@ -70,9 +70,13 @@ func overScripted(t *testing.T, cfg *pgx.ConnConfig, from *pgconn.HijackedConn, 
 	}
 	all := &sessions{open: map[uint64]*session{}}
 	cfg = surfaceConfig(cfg)
+	dials := 0
 	cfg.DialFunc = func(_ context.Context, network, _ string) (net.Conn, error) {
 		if strings.HasPrefix(network, sessionNetwork) {
 			return nil, net.ErrClosed // a cancel request
+		}
+		if dials++; dials > 1 {
+			t.Error("dialled more than once")
 		}
 		return &session{Conn: socket, greeting: said, all: all}, nil
 	}
@@ -489,17 +493,24 @@ func TestDeadlinesReachTheSocket(t *testing.T) {
 	})
 }
 
-// The pass for a timeout is good for one look.
+// The pass for a timeout is good for one look, before pgx has closed the connection.
 func TestReadable(t *testing.T) {
 	lost := &core.LostError{Host: "mydb-1", Err: io.EOF}
 	var first net.Error
-	if err := readable(lost); !errors.As(err, &first) || !first.Timeout() || first.Timeout() || !errors.Is(err, lost) {
+	s := &session{Conn: &scripted{}, all: &sessions{}}
+	if err := s.readable(lost); !errors.As(err, &first) || !first.Timeout() || first.Timeout() || !errors.Is(err, lost) {
 		t.Errorf("%v", err)
 	}
 	for _, err := range []error{io.EOF, os.ErrDeadlineExceeded, net.ErrClosed} {
-		if readable(err) != err { //nolint:errorlint // untouched
+		if s.readable(err) != err { //nolint:errorlint // untouched
 			t.Errorf("%v was changed", err)
 		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := s.readable(lost); !errors.As(err, &first) || first.Timeout() {
+		t.Errorf("%v of a session that is closed", err)
 	}
 }
 
