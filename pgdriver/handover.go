@@ -43,6 +43,7 @@ type session struct {
 	greeted  bool      // it has introduced itself
 	pgx      *pgx.Conn // on top; nil until that is known
 	closed   atomic.Bool
+	feigned  atomic.Int32 // losses that have passed for a timeout, see readable
 
 	rows      []poolRows // to hand out
 	oneRows   []poolRow
@@ -290,6 +291,11 @@ func (s *session) readable(err error) error {
 	return &readError{error: lost, s: s}
 }
 
+// maxFeigned is how many errors pgx may forget one after the other: that of its reader in
+// the background, and that of a look ahead. After that it shall close the connection, also
+// where it forgets nothing, but leaves it open for a timeout (WaitForNotification).
+const maxFeigned = 2
+
 type readError struct {
 	error
 	s     *session
@@ -300,7 +306,9 @@ type readError struct {
 func (e *readError) Unwrap() error { return e.error }
 
 // Timeout implements net.Error.
-func (e *readError) Timeout() bool { return !e.asked.Swap(true) && !e.s.closed.Load() }
+func (e *readError) Timeout() bool {
+	return !e.asked.Swap(true) && !e.s.closed.Load() && e.s.feigned.Add(1) <= maxFeigned
+}
 
 // Temporary implements net.Error.
 func (e *readError) Temporary() bool { return false }
