@@ -248,6 +248,17 @@ func (c *Conn) ResetSession(ctx context.Context) error {
 	return nil
 }
 
+// Alive looks at the socket, as ResetSession does when the connection has been idle for
+// long. If the server has closed it nobody gets the connection any more.
+func (c *Conn) Alive() bool {
+	if c.link.peek() != peerGone {
+		return true
+	}
+	c.link.Condemn(errIdleLost)
+	c.Cluster().Suspect(c.link.Host(), errIdleLost)
+	return false
+}
+
 var errIdleLost = errors.New("closed by the server while idle")
 
 // IsValid implements driver.Validator: a lost or condemned connection does not

@@ -44,16 +44,23 @@ func TestResetSessionAndIsValid(t *testing.T) {
 	}
 }
 
+// overLiving is a connection that was used just now.
+func overLiving(t *testing.T) (*Conn, *livingConn) {
+	t.Helper()
+	peer := &livingConn{alive: true}
+	l := linkTo(t, quietCluster(), func(context.Context, string, string) (net.Conn, error) { return peer, nil }, "memory")
+	k := &Connector{cluster: l.cluster, engine: &fakeEngine{}}
+	k.chain = k.compile(nil)
+	c := newConn(k, &fakeNative{link: l, silent: true}, l, Host{})
+	l.writeAt.Store(nanotime())
+	return c, peer
+}
+
 // A connection that has idled is looked at; a peer that went is a reason to
 // look at its host, without a query.
 func TestResetSessionPeeksAfterIdling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		peer := &livingConn{alive: true}
-		l := linkTo(t, quietCluster(), func(context.Context, string, string) (net.Conn, error) { return peer, nil }, "memory")
-		k := &Connector{cluster: l.cluster, engine: &fakeEngine{}}
-		k.chain = k.compile(nil)
-		c := newConn(k, &fakeNative{link: l, silent: true}, l, Host{})
-		l.writeAt.Store(nanotime())
+		c, peer := overLiving(t)
 		peer.alive = false
 		if err := c.ResetSession(t.Context()); err != nil {
 			t.Errorf("just used: %v", err)
@@ -67,6 +74,19 @@ func TestResetSessionPeeksAfterIdling(t *testing.T) {
 			t.Errorf("idle and alive: %v", err)
 		}
 	})
+}
+
+// Who asks whether a connection is alive need not wait until it has idled. The answer no
+// is final.
+func TestAlive(t *testing.T) {
+	c, peer := overLiving(t)
+	if !c.Alive() || !c.IsValid() {
+		t.Error("it is alive")
+	}
+	peer.alive = false
+	if c.Alive() || c.IsValid() || c.ResetSession(t.Context()) == nil {
+		t.Error("it is gone")
+	}
 }
 
 // What a call that fails becomes, without any plugin.

@@ -251,7 +251,7 @@ func queued(sql string) *pgx.Batch {
 
 // handoverPool is a pool over a cluster in memory. In a bubble all of it waits in virtual
 // time.
-func handoverPool(t *testing.T, o lab.Options, change func(*pgxpool.Config)) (*Pool, *lab.Cluster) {
+func handoverPool(t *testing.T, o lab.Options, change func(*pgxpool.Config), opts ...Option) (*Pool, *lab.Cluster) {
 	t.Helper()
 	o.Network = lab.Memory
 	cluster, err := lab.Start(o)
@@ -266,7 +266,7 @@ func handoverPool(t *testing.T, o lab.Options, change func(*pgxpool.Config)) (*P
 	if cfg.ConnConfig.DialFunc = cluster.DialContext; change != nil {
 		change(cfg)
 	}
-	p, err := NewPool(t.Context(), cfg, WithResolver(cluster))
+	p, err := NewPool(t.Context(), cfg, append(opts, WithResolver(cluster))...)
 	if err != nil {
 		t.Fatal(err)
 	}

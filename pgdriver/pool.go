@@ -20,8 +20,8 @@ import (
 // Config, Reset, AcquireAllIdle) are pgxpool's own.
 //
 // A call that ended before anything was sent, and a BEGIN or PING that was lost, is
-// repeated on another connection, three times in all, as database/sql does. No other
-// statement is sent twice.
+// repeated on another connection, three times in all, as database/sql does; only SendBatch
+// and CopyFrom leave that to the caller. No other statement is sent twice.
 //
 // A Pool may be used from any number of goroutines, what comes from it (Conn, Rows,
 // transactions, batches) from one at a time.
@@ -82,7 +82,7 @@ func again(attempt int, err error) bool {
 func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.CommandTag, err error) {
 	for attempt := 1; ; attempt++ {
 		var c Conn
-		if c, err = p.Acquire(ctx); err == nil {
+		if c, err = p.acquire(ctx, attempt); err == nil {
 			tag, err = c.Exec(ctx, sql, args...)
 			c.Release()
 		}
@@ -95,7 +95,7 @@ func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.Co
 // Query is pgxpool's Query. [pgx.Rows.Err] is of the same kind as other methods' errors.
 func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	for attempt := 1; ; attempt++ {
-		c, err := p.Acquire(ctx)
+		c, err := p.acquire(ctx, attempt)
 		if err != nil {
 			return &poolRows{err: pointer(err)}, err
 		}
@@ -117,7 +117,7 @@ func (p *Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 }
 
 func (p *Pool) queryRow(ctx context.Context, attempt int, sql string, args []any) *poolRow {
-	c, err := p.Acquire(ctx)
+	c, err := p.acquire(ctx, attempt)
 	if err != nil {
 		return &poolRow{err: pointer(err)}
 	}
@@ -157,7 +157,7 @@ func (p *Pool) Begin(ctx context.Context) (pgx.Tx, error) { return p.BeginTx(ctx
 // BeginTx is pgxpool's BeginTx.
 func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) {
 	for attempt := 1; ; attempt++ {
-		c, err := p.Acquire(ctx)
+		c, err := p.acquire(ctx, attempt)
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +175,7 @@ func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) 
 // Ping is pgxpool's Ping.
 func (p *Pool) Ping(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
-		c, err := p.Acquire(ctx)
+		c, err := p.acquire(ctx, attempt)
 		if err == nil {
 			err = c.Ping(ctx)
 			c.Release()
@@ -183,6 +183,20 @@ func (p *Pool) Ping(ctx context.Context) error {
 		if !again(attempt, err) {
 			return err
 		}
+	}
+}
+
+// acquire is Acquire for an attempt. After one that failed a connection is looked at before
+// it is used: a host that has closed one has closed others too, and those that were in
+// use a moment ago are handed out without a look. database/sql opens a new one for its
+// last attempt, which pgxpool cannot be asked for.
+func (p *Pool) acquire(ctx context.Context, attempt int) (Conn, error) {
+	for {
+		c, err := p.Acquire(ctx)
+		if err != nil || attempt == 1 || c.session.conn.Alive() {
+			return c, err
+		}
+		c.Release() // nobody will get it
 	}
 }
 
