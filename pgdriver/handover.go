@@ -39,9 +39,10 @@ type session struct {
 	tls        *tls.Config // nil: without
 	direct     bool        // TLS begins without a request for it
 
-	greeting []byte    // what pgx is to be told before it hears the server
-	greeted  bool      // it has introduced itself
-	pgx      *pgx.Conn // on top; nil until that is known
+	noted    map[string]any // in CustomData while logging in
+	greeting []byte         // what pgx is to be told before it hears the server
+	greeted  bool           // it has introduced itself
+	pgx      *pgx.Conn      // on top; nil until that is known
 	closed   atomic.Bool
 	feigned  atomic.Int32 // losses that have passed for a timeout, see readable
 
@@ -110,6 +111,7 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error)
 	s := &session{
 		Conn: from.Conn, conn: c, number: a.latest.Add(1), all: a,
 		dialBeside: from.Config.DialFunc, tls: from.TLSConfig, direct: from.Config.SSLNegotiation == "direct",
+		noted: from.CustomData,
 	}
 	if s.greeting, err = greeting(from); err != nil {
 		return nil, errors.Join(err, from.Conn.Close())

@@ -101,6 +101,7 @@ func surfaceConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 	c.ValidateConnect = nil
 	c.AfterNetConnect = nil
 
+	c.AfterConnect = inherit(c.AfterConnect)
 	onError, build := c.OnPgError, c.BuildContextWatcherHandler
 	c.OnPgError = func(pg *pgconn.PgConn, e *pgconn.PgError) bool {
 		if s, ok := pg.Conn().(*session); ok && e.Code == stateReadOnly && s.conn.Link().Want() == core.RoleWriter {
@@ -116,6 +117,21 @@ func surfaceConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 		return h
 	}
 	return c
+}
+
+// inherit gives the connection on top what ValidateConnect has noted on that of the login,
+// and goes on with pgconn's AfterConnect.
+func inherit(next func(context.Context, *pgconn.PgConn) error) func(context.Context, *pgconn.PgConn) error {
+	return func(ctx context.Context, pg *pgconn.PgConn) error {
+		if s, ok := pg.Conn().(*session); ok {
+			maps.Copy(pg.CustomData(), s.noted)
+			s.noted = nil
+		}
+		if next == nil {
+			return nil
+		}
+		return next(ctx, pg)
+	}
 }
 
 // deadlineHandler has the host looked at when a caller's deadline passes, whatever
