@@ -73,9 +73,21 @@ func Cause(err error) error { return core.Cause(err) }
 const maxAttempts = 3
 
 // again tells that a call may be begun anew on another connection: nothing was sent, or
-// nothing that matters.
-func again(attempt int, err error) bool {
-	return err != nil && attempt < maxAttempts && errors.Is(err, driver.ErrBadConn)
+// nothing that matters. The last attempt shall not meet another connection to the host
+// that two have been lost to, as the last one of database/sql is on a new connection.
+func (p *Pool) again(attempt int, err error) bool {
+	if err == nil || attempt >= maxAttempts || !errors.Is(err, driver.ErrBadConn) {
+		return false
+	}
+	var lost *core.Error
+	if attempt == maxAttempts-1 && errors.As(err, &lost) {
+		for l := range p.connector.Cluster().Links() {
+			if l.Connector() == p.connector && l.Host() == lost.Host {
+				l.Condemn(err)
+			}
+		}
+	}
+	return true
 }
 
 // Exec is pgxpool's Exec.
@@ -86,7 +98,7 @@ func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.Co
 			tag, err = c.Exec(ctx, sql, args...)
 			c.Release()
 		}
-		if !again(attempt, err) {
+		if !p.again(attempt, err) {
 			return tag, err
 		}
 	}
@@ -105,7 +117,7 @@ func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 			return r, nil
 		}
 		c.Release()
-		if !again(attempt, err) {
+		if !p.again(attempt, err) {
 			return r, err
 		}
 	}
@@ -166,7 +178,7 @@ func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) 
 			return t, nil
 		}
 		c.Release()
-		if !again(attempt, err) {
+		if !p.again(attempt, err) {
 			return nil, err
 		}
 	}
@@ -180,7 +192,7 @@ func (p *Pool) Ping(ctx context.Context) error {
 			err = c.Ping(ctx)
 			c.Release()
 		}
-		if !again(attempt, err) {
+		if !p.again(attempt, err) {
 			return err
 		}
 	}
@@ -205,9 +217,23 @@ func (p *Pool) acquire(ctx context.Context, attempt int) (Conn, error) {
 func (p *Pool) Acquire(ctx context.Context) (Conn, error) {
 	c, err := p.Pool.Acquire(ctx)
 	if err != nil {
-		return Conn{}, err
+		return Conn{}, p.unavailable(ctx, err)
 	}
 	return Conn{c, sessionOf(c.Conn())}, nil
+}
+
+// unavailable says what was waited for in vain: pgxpool knows only that time is up.
+func (p *Pool) unavailable(ctx context.Context, err error) error {
+	cluster := p.connector.Cluster()
+	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil || !cluster.Searching() {
+		return err
+	}
+	if _, why := cluster.WaitSettled(ctx); why != nil { // which does not wait any more
+		if err = why; !errors.Is(why, context.DeadlineExceeded) {
+			err = errors.Join(context.DeadlineExceeded, why)
+		}
+	}
+	return &core.Error{Op: core.OpConnect, Kind: core.ErrFailoverFailed, Host: p.connector.Host().Addr, Phase: "wait", Err: err}
 }
 
 // AcquireFunc is pgxpool's AcquireFunc.
