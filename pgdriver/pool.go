@@ -73,21 +73,9 @@ func Cause(err error) error { return core.Cause(err) }
 const maxAttempts = 3
 
 // again tells that a call may be begun anew on another connection: nothing was sent, or
-// nothing that matters. The last attempt shall not meet another connection to the host
-// that two have been lost to, as the last one of database/sql is on a new connection.
-func (p *Pool) again(attempt int, err error) bool {
-	if err == nil || attempt >= maxAttempts || !errors.Is(err, driver.ErrBadConn) {
-		return false
-	}
-	var lost *core.Error
-	if attempt == maxAttempts-1 && errors.As(err, &lost) {
-		for l := range p.connector.Cluster().Links() {
-			if l.Connector() == p.connector && l.Host() == lost.Host {
-				l.Condemn(err)
-			}
-		}
-	}
-	return true
+// nothing that matters.
+func again(attempt int, err error) bool {
+	return err != nil && attempt < maxAttempts && errors.Is(err, driver.ErrBadConn)
 }
 
 // Exec is pgxpool's Exec.
@@ -98,7 +86,7 @@ func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.Co
 			tag, err = c.Exec(ctx, sql, args...)
 			c.Release()
 		}
-		if !p.again(attempt, err) {
+		if !again(attempt, err) {
 			return tag, err
 		}
 	}
@@ -117,7 +105,7 @@ func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 			return r, nil
 		}
 		c.Release()
-		if !p.again(attempt, err) {
+		if !again(attempt, err) {
 			return r, err
 		}
 	}
@@ -178,7 +166,7 @@ func (p *Pool) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) 
 			return t, nil
 		}
 		c.Release()
-		if !p.again(attempt, err) {
+		if !again(attempt, err) {
 			return nil, err
 		}
 	}
@@ -192,7 +180,7 @@ func (p *Pool) Ping(ctx context.Context) error {
 			err = c.Ping(ctx)
 			c.Release()
 		}
-		if !p.again(attempt, err) {
+		if !again(attempt, err) {
 			return err
 		}
 	}

@@ -226,7 +226,7 @@ func (r *poolRow) Scan(dest ...any) error {
 	ctx, sql, anew := r.open.ctx, r.open.call.Query, r.open.anew
 	r.open.anew = repetition{}
 	err := r.scan(dest)
-	if anew.pool != nil && anew.pool.again(anew.attempt, err) {
+	if anew.pool != nil && again(anew.attempt, err) {
 		return anew.pool.queryRow(ctx, anew.attempt+1, sql, anew.args).Scan(dest...)
 	}
 	return err
