@@ -1,6 +1,7 @@
 // Package frontend tells the suite what it has to know of each front end of
-// awsdb: of each way for an application to get a *sql.DB that follows a cluster.
-// The tests are written once, for any [Frontend], and run for [All].
+// awsdb: of each way for an application to follow a cluster. Two give a *sql.DB; of
+// the third, pgxpool, there is one made for the suite. The tests are written once, for
+// any [Frontend], and run for [All].
 //
 // What is here is where front ends differ for several tests. What only one test
 // needs of each, it keeps in a table of its own by [Frontend.Name].
@@ -9,7 +10,6 @@ package frontend
 import (
 	"context"
 	"crypto/x509"
-	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"log/slog"
@@ -23,10 +23,11 @@ import (
 var (
 	PostgreSQL Frontend = postgresql{}
 	MySQL      Frontend = mySQL{}
+	PGXPool    Frontend = pgxPool{postgresql{}}
 )
 
 // All are the front ends that the suite runs for.
-func All() []Frontend { return []Frontend{PostgreSQL, MySQL} }
+func All() []Frontend { return []Frontend{PostgreSQL, MySQL, PGXPool} }
 
 // Named is the front end of that name.
 func Named(name string) (Frontend, error) {
@@ -126,34 +127,4 @@ func (o *Options) setDefaults() {
 // name stands for.
 type Resolver interface {
 	LookupHost(ctx context.Context, host string) (addrs []string, err error)
-}
-
-// Handle is an open pool. Closing it ends everything.
-type Handle struct {
-	*sql.DB
-	Connector *core.Connector
-}
-
-func newHandle(k driver.Connector) (*Handle, error) {
-	connector, ok := k.(*core.Connector)
-	if !ok {
-		return nil, fmt.Errorf("%T is no *core.Connector", k)
-	}
-	return &Handle{DB: sql.OpenDB(connector), Connector: connector}, nil
-}
-
-// Cluster is what awsdb knows of the hosts.
-func (h *Handle) Cluster() *core.Cluster { return h.Connector.Cluster() }
-
-// Link is the socket under a connection of the handle.
-func (h *Handle) Link(c *sql.Conn) (link *core.Link, err error) {
-	err = c.Raw(func(driverConn any) error {
-		conn := core.FromRaw(driverConn)
-		if conn == nil {
-			return fmt.Errorf("%T is not awsdb's", driverConn)
-		}
-		link = conn.Link()
-		return nil
-	})
-	return link, err
 }

@@ -76,6 +76,15 @@ func (f postgresql) Open(o Options) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
+	k, err := pgdriver.NewConnector(cfg, configure(cfg, o)...)
+	if err != nil {
+		return nil, err
+	}
+	return newHandle(k)
+}
+
+// configure puts into cfg what o says, and the rest into options.
+func configure(cfg *pgx.ConnConfig, o Options) []pgdriver.Option {
 	for key, value := range o.Params {
 		if cfg.RuntimeParams[key] == "" {
 			cfg.RuntimeParams[key] = value
@@ -94,20 +103,19 @@ func (f postgresql) Open(o Options) (*Handle, error) {
 	if o.OnConnect != nil {
 		opts = append(opts, pgdriver.WithOnConnect(func(ctx context.Context, c *pgx.Conn) error { return o.OnConnect(ctx, queryPGX(c)) }))
 	}
-	k, err := pgdriver.NewConnector(cfg, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return newHandle(k)
+	return opts
 }
 
-// parse is pgx's parser. The Python scheme is for those who only have a
-// connection string: pgx does not know it.
-func (postgresql) parse(dsn string) (*pgx.ConnConfig, error) {
+// parse is pgx's parser.
+func (postgresql) parse(dsn string) (*pgx.ConnConfig, error) { return pgx.ParseConfig(known(dsn)) }
+
+// known is the connection string in a form that pgx knows. The Python scheme is for
+// those who only have a connection string.
+func known(dsn string) string {
 	if rest, ok := strings.CutPrefix(dsn, pythonScheme); ok {
-		dsn = "postgresql" + rest
+		return "postgresql" + rest
 	}
-	return pgx.ParseConfig(dsn)
+	return dsn
 }
 
 func (f postgresql) Bare(c *lab.Cluster, dsn string) (driver.Connector, error) {
