@@ -18,7 +18,7 @@ func (pgxPool) Name() string { return "pgxpool" }
 
 // generous is as many connections as a test may want at once: what limits there are
 // is database/sql's business. pool_max_conns in the connection string says otherwise.
-const generous = 200
+const generous = 1000
 
 func (pgxPool) Open(o Options) (*Handle, error) {
 	o.setDefaults()
