@@ -279,8 +279,11 @@ func (c *Conn) intact() bool {
 // Close implements driver.Conn.
 func (c *Conn) Close() error {
 	c.link.released.Store(true)
-	if c.link.condemned.Load() != nil && c.Cluster().Down(c.link.Host()) != nil {
+	switch {
+	case c.link.condemned.Load() != nil && c.Cluster().Down(c.link.Host()) != nil:
 		c.link.Abort(errBroken) // no farewell to a dead host
+	case c.connector.draining.Load() && !c.intact():
+		c.link.Abort(ErrClosed) // Drain came too early to do it
 	}
 	err := c.Native.Close()
 	if c.link.lost.Load() != nil {
