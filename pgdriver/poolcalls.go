@@ -87,6 +87,10 @@ func (s *session) query(ctx context.Context, q querier, sql string, args []any) 
 		return &poolRows{err: pointer(err)}, err
 	}
 	r, err := q.Query(ctx, sql, args...)
+	if err == nil && s.pgx.IsClosed() { // pgx tells later what it knows already
+		r.Close()
+		err = r.Err()
+	}
 	if err != nil {
 		err = s.leave(ctx, call, err)
 		return &poolRows{err: pointer(err)}, err
