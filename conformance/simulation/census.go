@@ -29,6 +29,7 @@ type census struct {
 	downs    []down
 	probes   map[string]*probes // by what the host monitor calls the host
 	asked    int
+	vain     map[string]time.Time // the latest question of a host for which no reason was seen yet
 }
 
 // join takes in a new handle of the cluster.
@@ -152,6 +153,10 @@ func (s *socket) end(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		for _, name := range s.names {
 			c.of(name).doubted = c.patience() + 1
+			if c.vain[name].Equal(time.Now()) { // pgx knows of a deadline before it ends the Read
+				delete(c.vain, name)
+				c.of(name).doubted--
+			}
 		}
 	}
 }
@@ -236,7 +241,15 @@ func (c *census) question(host string, connects bool) {
 	case p.doubted > 0:
 		p.doubted--
 	default:
-		c.run.problem("host monitor asks %s, on which nobody waits", host)
+		c.judge(host)
+		c.vain[host] = now
+	}
+}
+
+// judge decides that there was no reason for a question.
+func (c *census) judge(host string) {
+	if at, ok := c.vain[host]; ok {
+		c.run.problem("host monitor asked %s at %.4fs, on which nobody waited", host, c.run.at(at))
 	}
 }
 

@@ -31,6 +31,9 @@ func (r *run) checkMonitor() {
 				r.problem("host monitor has %d connections to %s after Close", p.open, host)
 			}
 		}
+		for host := range c.vain {
+			c.judge(host)
+		}
 		r.checkWaits(c)
 		r.checkDowns(c)
 		r.result.Questions += c.asked

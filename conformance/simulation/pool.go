@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -17,7 +16,7 @@ import (
 
 // pool is a handle of the application.
 type pool struct {
-	*sql.DB
+	access
 	census  *census
 	monitor *hostmonitor.Options // with the defaults filled in; nil: no host monitor
 	follows bool                 // has the plugin failover
@@ -67,18 +66,18 @@ func (r *run) writers(census *census, workers int) (*pool, error) {
 	if r.rng.IntN(4) > 0 {
 		p.monitor = r.monitorOptions()
 	}
-	if err := r.open(p, r.cluster.Endpoint(), failover.ByEndpoint); err != nil {
-		return nil, err
-	}
-	p.SetMaxIdleConns(r.rng.IntN(6))
+	l := limits{idle: r.rng.IntN(6)}
 	p.roomy = true
 	if r.rng.IntN(2) == 0 {
-		most := 2 + r.rng.IntN(6)
-		p.SetMaxOpenConns(most)
-		p.roomy = most > workers
+		l.open = 2 + r.rng.IntN(6)
+		_, waits := r.front.(pgxPool) // for connections whose callers have given up
+		p.roomy = l.open > workers && !waits
 	}
-	return p, nil
+	return p, r.open(p, r.cluster.Endpoint(), failover.ByEndpoint, l)
 }
+
+// keptIdle is how many connections database/sql keeps by itself.
+const keptIdle = 2
 
 // readers reads from readers, strictly or not, or without failover from an instance or
 // whatever the reader endpoint leads to.
@@ -95,13 +94,13 @@ func (r *run) readers(census *census) (*pool, error) {
 			}
 		}
 	}
-	return p, r.open(p, endpoint, mode)
+	return p, r.open(p, endpoint, mode, limits{idle: keptIdle})
 }
 
 // probeUser is who the host monitor logs in as.
 const probeUser = "probe"
 
-func (r *run) open(p *pool, endpoint string, mode failover.Mode) error {
+func (r *run) open(p *pool, endpoint string, mode failover.Mode, l limits) error {
 	ways := r.front.Params().Modes // of sending statements
 	dsn := r.cluster.DSN(endpoint, ways[r.rng.IntN(len(ways))])
 	plugins := []core.Plugin{observer{p}}
@@ -130,12 +129,13 @@ func (r *run) open(p *pool, endpoint string, mode failover.Mode) error {
 		params["cluster_id"] = p.census.id
 	}
 	r.note("POOL %s: failover %t, host monitor %+v, cluster_id %q", endpoint, p.follows, p.monitor, p.census.id)
-	h, err := r.front.Open(frontend.Options{Lab: r.cluster, DSN: dsn, Plugins: plugins, Params: params, Logger: slog.New(journal{r, p.census})})
+	var err error
+	var cluster *core.Cluster
+	p.access, cluster, err = r.access(frontend.Options{Lab: r.cluster, DSN: dsn, Plugins: plugins, Params: params, Logger: slog.New(journal{r, p.census})}, l)
 	if err != nil {
 		return err
 	}
-	p.DB = h.DB
-	p.census.join(h.Cluster(), p.monitor)
+	p.census.join(cluster, p.monitor)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-// Package simulation runs a pool against a simulated cluster whose hosts fail at
+// Package simulation runs a pool, by database/sql or pgx's own, against a simulated cluster whose hosts fail at
 // random, in virtual time, and checks what must always hold: no acknowledged write
 // is lost, no statement is delivered twice, no write is accepted by a host that
 // is not the writer, an error that says "safe to repeat" is right, no call
@@ -108,12 +108,11 @@ func (r *run) setUp(workers int) error {
 	if r.pool, err = r.writers(r.newCensus([]string{"", fmt.Sprintf("seed-%d", r.seed)}[r.rng.IntN(2)]), workers); err != nil {
 		return err
 	}
-	_, err = r.pool.ExecContext(context.Background(), "create table writes (id text, host text)")
-	return err
+	return r.pool.exec(context.Background(), "create table writes (id text, host text)")
 }
 
 func (r *run) newCensus(id string) *census {
-	c := &census{run: r, id: id, sockets: map[*socket]struct{}{}, probes: map[string]*probes{}}
+	c := &census{run: r, id: id, sockets: map[*socket]struct{}{}, probes: map[string]*probes{}, vain: map[string]time.Time{}}
 	r.censuses = append(r.censuses, c)
 	return c
 }
@@ -166,6 +165,10 @@ func (r *run) work(number int) {
 		defer readers.Close() //nolint:errcheck // checked by the connection counts
 		w := r.newWorker(readers, 100)
 		workers.Go(func() { w.readLoop(ctx) })
+	}
+	if native, ok := r.pool.access.(*pgxAccess); ok {
+		w := r.newWorker(r.pool, 200)
+		workers.Go(func() { native.listenLoop(ctx, w) })
 	}
 	for id := range number {
 		w := r.newWorker(r.pool, id)
@@ -222,7 +225,7 @@ func (r *run) checkAlive() {
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	for try := 0; ; try++ {
-		_, err := r.pool.ExecContext(ctx, r.insert, fmt.Sprintf("alive-%d", try), "x")
+		err := r.pool.exec(ctx, r.insert, fmt.Sprintf("alive-%d", try), "x")
 		if err == nil {
 			r.note("alive after %d failures", try)
 			return

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -19,7 +18,8 @@ type worker struct {
 	id      int
 	rng     *rand.Rand
 	n       int
-	patient bool // its calls have no deadline
+	patient bool          // its calls have no deadline
+	extra   time.Duration // what it has idled away in the call at hand
 }
 
 func (r *run) newWorker(db *pool, id int) *worker {
@@ -28,6 +28,7 @@ func (r *run) newWorker(db *pool, id int) *worker {
 }
 
 func (w *worker) loop(ctx context.Context) {
+	ways := w.db.ways()
 	for ctx.Err() == nil {
 		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
 		switch w.rng.IntN(6) {
@@ -35,14 +36,8 @@ func (w *worker) loop(ctx context.Context) {
 			w.read(ctx)
 		case 5:
 			w.ponder(ctx)
-		case 1:
-			w.write(ctx, w.inTx)
-		case 2:
-			w.write(ctx, w.inRunTx)
-		case 3:
-			w.write(ctx, w.prepared)
 		default:
-			w.write(ctx, w.exec)
+			w.write(ctx, ways[w.rng.IntN(len(ways))])
 		}
 	}
 }
@@ -52,11 +47,12 @@ func (w *worker) loop(ctx context.Context) {
 // those who are patient have none; what the servers need for them is own.
 func (w *worker) bounded(ctx context.Context, what string, own time.Duration, f func(ctx context.Context) error) error {
 	began := time.Now()
+	w.extra = 0
 	if w.patient {
 		err := f(context.WithoutCancel(ctx))
 		if w.db == w.pool {
 			w.mu.Lock()
-			w.calls = append(w.calls, call{span{began, time.Now()}, what, own, err})
+			w.calls = append(w.calls, call{span{began, time.Now()}, what, own + w.extra, err})
 			w.mu.Unlock()
 		}
 		return err
@@ -73,12 +69,12 @@ func (w *worker) bounded(ctx context.Context, what string, own time.Duration, f 
 
 // write makes one write happen as an application would: repeat what is safe,
 // look when the outcome is unknown.
-func (w *worker) write(ctx context.Context, how func(ctx context.Context, id, tag string) error) {
+func (w *worker) write(ctx context.Context, how way) {
 	w.n++
 	id := fmt.Sprintf("w%d-%d", w.id, w.n)
 	for try := range 4 {
 		tag := fmt.Sprintf("%s%s-%d", attempt.Prefix, id, try)
-		err := w.bounded(ctx, "write", 0, func(ctx context.Context) error { return how(ctx, id, tag) })
+		err := w.bounded(ctx, "write", 0, func(ctx context.Context) error { return how(ctx, w, id, tag) })
 		w.note("%s: %v", tag, err)
 		done, again := w.account(id, err)
 		if done || !again || ctx.Err() != nil {
@@ -116,56 +112,6 @@ func (w *worker) account(id string, err error) (done, again bool) {
 	return false, false
 }
 
-func (w *worker) exec(ctx context.Context, id, tag string) error {
-	_, err := w.db.ExecContext(ctx, w.insert, id, tag)
-	return err
-}
-
-// prepared uses a pinned connection: sql.Stmt.Close of a statement of the whole
-// pool, and RowsAffected of a result whose connection has gone back to the pool,
-// wait with a mutex for whatever runs there now, which stops virtual time.
-func (w *worker) prepared(ctx context.Context, id, tag string) error {
-	c, err := w.db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close() //nolint:errcheck // it may be lost
-	s, err := c.PrepareContext(ctx, w.insert)
-	if err != nil {
-		return err
-	}
-	defer s.Close() //nolint:errcheck // the statement may be on a dead host
-	result, err := s.ExecContext(ctx, id, tag)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); n != 1 || err != nil {
-		w.problem("insert affected %d rows: %v", n, err)
-	}
-	return nil
-}
-
-func (w *worker) inTx(ctx context.Context, id, tag string) error {
-	tx, err := w.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, w.insert, id, tag); err != nil {
-		_ = tx.Rollback() // the first error counts
-		return err
-	}
-	return tx.Commit()
-}
-
-func (w *worker) inRunTx(ctx context.Context, id, tag string) error {
-	try := 0
-	return core.RunTx(ctx, w.db.DB, nil, func(tx *sql.Tx) error {
-		try++
-		_, err := tx.ExecContext(ctx, w.insert, id, fmt.Sprintf("%s-%d", tag, try))
-		return err
-	})
-}
-
 // readLoop only reads, on a pool of readers.
 func (w *worker) readLoop(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -180,25 +126,16 @@ func (w *worker) readLoop(ctx context.Context) {
 
 func (w *worker) read(ctx context.Context) {
 	err := w.bounded(ctx, "read", 0, func(ctx context.Context) error {
-		rows, err := w.db.QueryContext(ctx, w.front.SQL().Series(20))
-		if err != nil {
-			return err
-		}
-		defer rows.Close() //nolint:errcheck // rows.Err tells
 		var n int64
-		for rows.Next() {
-			var i int64
-			if err := rows.Scan(&i); err != nil {
-				return err
-			}
+		err := w.db.numbers(ctx, w.front.SQL().Series(20), func(i int64) {
 			if n++; i != n {
 				w.problem("row %d is %d", n, i)
 			}
-		}
-		if rows.Err() == nil && n != 20 {
+		})
+		if err == nil && n != 20 {
 			w.problem("%d rows instead of 20, and no error", n)
 		}
-		return rows.Err()
+		return err
 	})
 	w.note("read: %v", err)
 }
@@ -208,7 +145,7 @@ func (w *worker) ponder(ctx context.Context) {
 	own := time.Duration(w.rng.Int64N(int64(20 * time.Second)))
 	err := w.bounded(ctx, "long query", own, func(ctx context.Context) error {
 		began := time.Now()
-		_, err := w.db.ExecContext(ctx, w.front.SQL().Sleep(own))
+		err := w.db.exec(ctx, w.front.SQL().Sleep(own))
 		if took := time.Since(began); err == nil && took < own {
 			w.problem("a query that takes %v was over after %v", own, took)
 		}
