@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"net"
 	"slices"
@@ -81,9 +82,10 @@ func (a *pgxAccess) numbers(ctx context.Context, query string, each func(n int64
 }
 
 // explain demands that an error says what it is: the server's, the caller's own context,
-// or one of awsdb's. got are calls through a Pool, or those whose errors Cause has seen.
+// or one of awsdb's; of a bare pool's errors that is told by Cause. driver.ErrBadConn is
+// what database/sql says of a call that it could not send on any of three connections.
 func (w *worker) explain(ctx context.Context, what string, err error) error {
-	if err == nil || ctx.Err() != nil || errors.As(err, new(*core.Error)) || errors.As(err, new(*pgconn.PgError)) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, driver.ErrBadConn) || errors.As(err, new(*core.Error)) || errors.As(err, new(*pgconn.PgError)) {
 		return err
 	}
 	w.problem("%s: an error without a reason: %T %v", what, err, err)
