@@ -2,6 +2,7 @@ package real
 
 import (
 	"context"
+	"database/sql"
 	"flag"
 	"fmt"
 	"maps"
@@ -61,7 +62,6 @@ func continued(t *testing.T, s *scenario, old *lab.Instance) {
 type scenario struct {
 	*journal
 	cluster   *cluster
-	db        *frontend.Handle
 	insert    string
 	workers   []*worker
 	random    *rand.Rand
@@ -72,19 +72,28 @@ type scenario struct {
 const workers = 6
 
 func newScenario(t *testing.T, c *cluster, db *frontend.Handle) *scenario {
-	s := &scenario{journal: newJournal(), cluster: c, db: db, insert: c.sql.Bind(insertWrite(c.sql)), random: rand.New(rand.NewPCG(*seed, 0)), unlogged: map[string]int{}}
-	mustExec(t, db.DB, createWrites)
-	mustExec(t, db.DB, indexWrites)
-	prepared, err := db.Prepare(s.insert)
-	if err != nil {
+	w := &sqlWriter{db: db.DB, insert: c.sql.Bind(insertWrite(c.sql))}
+	createTable(t, db.DB)
+	var err error
+	if w.prepared, err = db.Prepare(w.insert); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { prepared.Close() })
+	t.Cleanup(func() { w.prepared.Close() })
+	return scenarioOf(c, w.application())
+}
+
+func createTable(t *testing.T, db *sql.DB) {
+	t.Helper()
+	mustExec(t, db, createWrites)
+	mustExec(t, db, indexWrites)
+}
+
+func scenarioOf(c *cluster, a application) *scenario {
+	s := &scenario{journal: newJournal(), cluster: c, insert: c.sql.Bind(insertWrite(c.sql)), random: rand.New(rand.NewPCG(*seed, 0)), unlogged: map[string]int{}}
 	for n := range workers {
 		s.workers = append(s.workers, &worker{
-			journal: s.journal, number: n, db: db.DB, insert: s.insert, lookUp: c.sql.Bind(lookUpWrite),
-			settled: c.sql.Bind(lookUpWrite + c.sql.Settled), prepared: prepared,
-			random: rand.New(rand.NewPCG(*seed, uint64(n)+1)),
+			journal: s.journal, application: a, number: n, lookUp: c.sql.Bind(lookUpWrite),
+			settled: c.sql.Bind(lookUpWrite + c.sql.Settled), random: rand.New(rand.NewPCG(*seed, uint64(n)+1)),
 		})
 	}
 	return s
@@ -173,12 +182,21 @@ func failoversAtWork(t *testing.T, c *cluster) {
 	db := open(t, c, c.Endpoint())
 	db.SetMaxIdleConns(workers)
 	s := newScenario(t, c, db)
-	stop := s.start()
-	stopped := sync.OnceFunc(stop)
+	s.run(t, *failovers)
+	if err := db.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	noSessionLeft(t, c)
+	s.verify(t, *failovers*workers)
+}
+
+// run makes so many failovers, of each kind in turn, while the application works.
+func (s *scenario) run(t *testing.T, failovers int) {
+	stopped := sync.OnceFunc(s.start())
 	defer stopped()
 	s.awaitAll(t, 5)
 	times := map[string][]time.Duration{}
-	for n := range *failovers {
+	for n := range failovers {
 		f := faults[n%len(faults)]
 		times[f.name] = append(times[f.name], s.failover(t, f))
 	}
@@ -189,11 +207,6 @@ func failoversAtWork(t *testing.T, c *cluster) {
 			times[name][len(times[name])/2].Milliseconds(), times[name][len(times[name])-1].Milliseconds())
 	}
 	s.report(t)
-	if err := db.Close(); err != nil {
-		t.Errorf("close: %v", err)
-	}
-	noSessionLeft(t, c)
-	s.verify(t, *failovers*workers)
 }
 
 func (s *scenario) report(t *testing.T) {

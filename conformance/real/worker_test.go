@@ -109,34 +109,40 @@ func insertWrite(sql frontend.SQL) string {
 	return "insert into writes (id, attempt, host) values (?, ?, " + sql.Host + ")"
 }
 
+// way writes a row with an identifier and the tag of the attempt.
+type way func(ctx context.Context, id, tag string) error
+
+// application is how the workers use their pool.
+type application struct {
+	ways  []way
+	count func(ctx context.Context, query, id string) (int, error) // what a query for an identifier counts
+}
+
 // worker is one goroutine of the application.
 type worker struct {
 	*journal
-	number   int
-	db       *sql.DB
-	insert   string
-	lookUp   string
-	settled  string    // lookUp that waits for what is under way
-	prepared *sql.Stmt // of the pool, kept through all failovers
-	random   *rand.Rand
-	own      []string // ids known to be stored
+	application
+	number  int
+	lookUp  string
+	settled string // lookUp that waits for what is under way
+	random  *rand.Rand
+	own     []string // ids known to be stored
 }
 
 // work writes and reads until ctx ends; the write at hand is completed then.
 func (w *worker) work(ctx context.Context) {
-	ways := []func(ctx context.Context, id, tag string) error{w.exec, w.exec, w.execPrepared, w.runTx, w.transaction}
 	for n := 0; ctx.Err() == nil; n++ {
 		time.Sleep(time.Duration(2+w.random.IntN(15)) * time.Millisecond)
 		if n%4 == 3 {
 			w.read()
 			continue
 		}
-		w.write(fmt.Sprintf("%d-%d", w.number, n), ways[w.random.IntN(len(ways))])
+		w.write(fmt.Sprintf("%d-%d", w.number, n), w.ways[w.random.IntN(len(w.ways))])
 	}
 }
 
 // write makes a write happen once: it repeats what is safe to repeat, and looks first when the outcome is unknown.
-func (w *worker) write(id string, way func(ctx context.Context, id, tag string) error) {
+func (w *worker) write(id string, way way) {
 	for began, n := time.Now(), 0; ; n++ {
 		tag := fmt.Sprintf("%s%s-%d", attempt.Prefix, id, n)
 		err := bounded(callLimit, func(ctx context.Context) error { return way(ctx, id, tag) })
@@ -165,7 +171,7 @@ func (w *worker) isStored(id string, err error) bool {
 		time.Sleep(200 * time.Millisecond)
 	}
 	for began := time.Now(); ; {
-		count, err := w.count(w.settled, id)
+		count, err := w.look(w.settled, id)
 		if err == nil {
 			return count > 0
 		}
@@ -176,9 +182,10 @@ func (w *worker) isStored(id string, err error) bool {
 	}
 }
 
-func (w *worker) count(query, id string) (count int, err error) {
+func (w *worker) look(query, id string) (count int, err error) {
 	err = bounded(callLimit, func(ctx context.Context) error {
-		return w.db.QueryRowContext(ctx, query, id).Scan(&count)
+		count, err = w.count(ctx, query, id)
+		return err
 	})
 	return count, err
 }
@@ -189,22 +196,38 @@ func (w *worker) read() {
 		return
 	}
 	id := w.own[max(0, len(w.own)-1-w.random.IntN(3))]
-	if count, err := w.count(w.lookUp, id); err == nil && count != 1 {
+	if count, err := w.look(w.lookUp, id); err == nil && count != 1 {
 		w.problem("%s was stored, and a later read finds it %d times", id, count)
 	}
 }
 
-func (w *worker) exec(ctx context.Context, id, tag string) error {
+// sqlWriter is an application of database/sql.
+type sqlWriter struct {
+	db       *sql.DB
+	insert   string
+	prepared *sql.Stmt // of the pool, kept through all failovers
+}
+
+func (w *sqlWriter) application() application {
+	return application{
+		ways: []way{w.exec, w.exec, w.execPrepared, w.runTx, w.transaction},
+		count: func(ctx context.Context, query, id string) (n int, err error) {
+			return n, w.db.QueryRowContext(ctx, query, id).Scan(&n)
+		},
+	}
+}
+
+func (w *sqlWriter) exec(ctx context.Context, id, tag string) error {
 	_, err := w.db.ExecContext(ctx, w.insert, id, tag)
 	return err
 }
 
-func (w *worker) execPrepared(ctx context.Context, id, tag string) error {
+func (w *sqlWriter) execPrepared(ctx context.Context, id, tag string) error {
 	_, err := w.prepared.ExecContext(ctx, id, tag)
 	return err
 }
 
-func (w *worker) transaction(ctx context.Context, id, tag string) error {
+func (w *sqlWriter) transaction(ctx context.Context, id, tag string) error {
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -217,7 +240,7 @@ func (w *worker) transaction(ctx context.Context, id, tag string) error {
 }
 
 // runTx gives each try a name of its own.
-func (w *worker) runTx(ctx context.Context, id, tag string) error {
+func (w *sqlWriter) runTx(ctx context.Context, id, tag string) error {
 	try := 0
 	return core.RunTx(ctx, w.db, nil, func(tx *sql.Tx) error {
 		try++
