@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
 )
 
 // HandOver tells that the driver's connection has been taken out of c, which forgets it;
@@ -77,8 +78,8 @@ func (elsewhere) Rollback() error { return errElsewhere }
 
 // Cause says of an error of the driver's own interfaces what awsdb knows of it: if the
 // connection was lost, the result is an *[Error], which matches ErrFailover where the
-// handle follows its cluster. It does not wait for the failover: whoever opens the next
-// connection does. What the call was, and whether it was inside a transaction, is not
+// handle follows its cluster, and ErrFailoverSuccess if another host is known already that
+// will do. It does not wait for the failover: whoever opens the next connection does. What the call was, and whether it was inside a transaction, is not
 // known, so that ErrOutcomeUnknown always matches as well. Other errors, and those that
 // hold an *Error already, are returned as they are.
 func Cause(err error) error {
@@ -92,7 +93,8 @@ func Cause(err error) error {
 		return e
 	}
 	e.Kind = ErrFailover
-	if t := l.cluster.Topology(); t.Verified && !l.cluster.Searching() {
+	another := func(h Host) bool { return h.ID != lost.Host && (h.Role == l.Want() || l.Want() == RoleUnknown) }
+	if t := l.cluster.Topology(); t.Verified && !l.cluster.Searching() && slices.ContainsFunc(t.Hosts, another) {
 		e.Kind = ErrFailoverSuccess
 	}
 	return e

@@ -2,12 +2,16 @@ package pgdriver
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/failover"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -52,5 +56,45 @@ func TestManyLostConnectionsAreUnseen(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Cause does not wait, and does not say that a new host is ready before one is.
+func TestCause(t *testing.T) {
+	for name, promoted := range map[string]bool{"before the promotion": false, "after it": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				follow, err := failover.New(failover.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, cluster := handoverPool(t, lab.Options{}, nil, WithPlugins(follow))
+				c := acquired(t, p)
+				cluster.Writer().Crash()
+				began := time.Now()
+				_, err = c.Conn().Exec(t.Context(), "select 1")
+				if promoted {
+					if err := cluster.Promote("mydb-2", lab.PromoteOptions{}); err != nil {
+						t.Fatal(err)
+					}
+					if err := p.Ping(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					began = time.Now()
+				}
+				cause := Cause(err)
+				if !errors.Is(cause, core.ErrFailover) || !errors.Is(cause, core.ErrOutcomeUnknown) || errors.Is(cause, core.ErrFailoverSuccess) != promoted {
+					t.Errorf("%v: %v", err, cause)
+				}
+				if time.Since(began) > time.Millisecond || Cause(cause) != cause { //nolint:errorlint // as it is
+					t.Errorf("it took %v, and made %v of itself", time.Since(began), Cause(cause))
+				}
+			})
+		})
+	}
+	for _, err := range []error{nil, pgx.ErrNoRows, &pgconn.PgError{Code: "23505"}} {
+		if Cause(err) != err { //nolint:errorlint // as it is
+			t.Errorf("%v was changed", err)
+		}
 	}
 }
