@@ -24,10 +24,11 @@ import (
 // application has set in cfg goes on working, in this order for a new connection:
 //
 //  1. TraceConnectStart of the Tracer;
-//  2. BeforeConnect, before each login: Host and Port are those of the instance that is
-//     about to be dialled, as somebody needs to know who makes a token for it, and cannot
-//     be changed. It runs for awsdb's own connections too, which need credentials as well.
-//     User, Password, Database, TLS, session settings, the query mode and the sizes of the
+//  2. BeforeConnect, before each login: Host and Port are what is about to be dialled, as
+//     somebody needs to know who makes a token for it: an instance, or the endpoint of the
+//     connection string while the cluster is not known yet. They cannot be changed. It
+//     runs for awsdb's own connections too, which need credentials as well. User,
+//     Password, Database, TLS, session settings, the query mode and the sizes of the
 //     caches may be set here, for this connection; callbacks and the Tracer in cfg only;
 //  3. LookupFunc, DialFunc, TLS and AfterNetConnect, for each address that is tried;
 //  4. ValidateConnect, and so target_session_attrs;
