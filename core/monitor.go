@@ -146,11 +146,15 @@ func (m *monitor) busy() bool {
 	return m.suspicion != nil || m.hunting
 }
 
-// because joins the end of a wait with what it waited for in vain.
+// because joins the end of a wait with what it waited for in vain. If one of our own
+// questions has run into its limit, no caller's context has ended.
 func (m *monitor) because(err error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return errors.Join(err, m.problem)
+	if m.problem == nil {
+		return err
+	}
+	return errors.Join(err, notContext{m.problem})
 }
 
 func (m *monitor) setProblem(err error) {
