@@ -42,6 +42,13 @@ func each(t *testing.T, test func(t *testing.T, b *bed)) {
 	})
 }
 
+// driver leaves out front ends that are no driver of database/sql.
+func (b *bed) driver(t *testing.T) {
+	if reason := b.front.Unlike().Interfaces; reason != "" {
+		t.Skip(reason)
+	}
+}
+
 // open is a handle of awsdb. onConnect may be nil.
 func (b *bed) open(t *testing.T, onConnect func(context.Context, frontend.Query) error) *frontend.Handle {
 	t.Helper()
@@ -113,6 +120,7 @@ var invented = map[string]map[string]string{
 func TestB100_OptionalInterfaces(t *testing.T) {
 	all := driverInterfaces(t)
 	each(t, func(t *testing.T, b *bed) {
+		b.driver(t)
 		native, wrapped := objects(t, b.native), objects(t, b.open(t, nil).Connector)
 		for name := range native {
 			want, got := implemented(all, native[name]), implemented(all, wrapped[name])
@@ -133,6 +141,7 @@ func TestB100_OptionalInterfaces(t *testing.T) {
 // those of Go 1.27, are those of the native rows.
 func TestRowsMethods(t *testing.T) {
 	each(t, func(t *testing.T, b *bed) {
+		b.driver(t)
 		native, wrapped := objects(t, b.native)["Rows"], objects(t, b.open(t, nil).Connector)["Rows"]
 		typ := reflect.TypeOf(native)
 		for i := range typ.NumMethod() {
@@ -153,6 +162,7 @@ var manyTypes = map[string]string{
 // TestColumnTypes: what applications learn about columns is what the driver says.
 func TestColumnTypes(t *testing.T) {
 	each(t, func(t *testing.T, b *bed) {
+		b.driver(t)
 		bare := sql.OpenDB(b.native)
 		defer bare.Close() //nolint:errcheck // nothing is pending
 		query := manyTypes[b.front.Name()]

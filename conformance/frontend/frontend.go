@@ -45,8 +45,10 @@ func Named(name string) (Frontend, error) {
 type Frontend interface {
 	// Name is what tests call it, "postgresql".
 	Name() string
-	// Driver is what it is registered as with database/sql, "awspg".
+	// Driver is what it is registered as with database/sql, "awspg"; "" if it is not.
 	Driver() string
+	// Unlike is where it cannot do as drivers of database/sql do.
+	Unlike() Unlike
 	// Flavors are the clusters of the lab that it is made for.
 	Flavors() Flavors
 	// Dialect is what awsdb calls a flavor, "aurora-pg".
@@ -58,6 +60,9 @@ type Frontend interface {
 	DSNs(l Login, params ...string) map[string]string
 	// Open opens a handle.
 	Open(Options) (*Handle, error)
+	// OpenDSN opens a handle as an application does that has nothing but a connection
+	// string.
+	OpenDSN(dsn string) (*Handle, error)
 	// Bare is the driver underneath by itself, dialling into the lab.
 	Bare(c *lab.Cluster, dsn string) (driver.Connector, error)
 	// Unwrap gives the use of the driver's own connection under what the function
@@ -83,6 +88,17 @@ type Flavors struct {
 
 	Community     []lab.Flavor // the first is the engine itself, others are related
 	RealCommunity lab.Flavor   // the one of which there are real servers
+}
+
+// Unlike says why a front end cannot do something as drivers of database/sql do: "" where
+// it does. Tests that are about nothing else skip it, others expect what it does instead.
+type Unlike struct {
+	Interfaces string // it gives to database/sql what a driver gives
+	Prepare    string // preparing a statement asks the server
+	Close      string // closing does not wait for calls in flight
+	Late       string // a connection that comes too late for its caller is closed
+	Parse      string // awsdb itself parses connection strings
+	Start      string // opening a handle starts nothing of its own
 }
 
 // Login is what every connection string says.

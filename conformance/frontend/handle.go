@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/pgdriver"
 )
@@ -29,6 +31,16 @@ func newHandle(k driver.Connector) (*Handle, error) {
 	return &Handle{DB: sql.OpenDB(connector), Connector: connector}, nil
 }
 
+// openNamed opens a handle of a registered driver. What the driver makes of the
+// connection string stays hidden: there is no Connector.
+func openNamed(driverName, dsn string) (*Handle, error) {
+	db, err := sql.Open(driverName, dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &Handle{DB: db}, nil
+}
+
 // Cluster is what awsdb knows of the hosts.
 func (h *Handle) Cluster() *core.Cluster { return h.Connector.Cluster() }
 
@@ -43,6 +55,22 @@ func (h *Handle) Conn(ctx context.Context) (*sql.Conn, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// Dial opens a connection, whatever the pool has, and closes it.
+func (h *Handle) Dial(ctx context.Context) error {
+	if h.Native != nil {
+		c, err := pgx.ConnectConfig(ctx, h.Native.Config().ConnConfig)
+		if err != nil {
+			return err
+		}
+		return c.Close(ctx)
+	}
+	c, err := h.Connector.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // SetMaxIdleConns limits how many connections stay open that nobody uses.

@@ -24,6 +24,7 @@ type mySQL struct{}
 
 func (mySQL) Name() string   { return "mysql" }
 func (mySQL) Driver() string { return mysqldriver.Name }
+func (mySQL) Unlike() Unlike { return Unlike{} }
 
 func (mySQL) Flavors() Flavors {
 	return Flavors{
@@ -95,6 +96,8 @@ func (f mySQL) Open(o Options) (*Handle, error) {
 	}
 	return newHandle(k)
 }
+
+func (mySQL) OpenDSN(dsn string) (*Handle, error) { return openNamed(mysqldriver.Name, dsn) }
 
 // parse is go-sql-driver's parser. URLs, which it does not know, are for those who
 // only have a connection string.

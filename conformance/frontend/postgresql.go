@@ -24,6 +24,7 @@ type postgresql struct{}
 
 func (postgresql) Name() string   { return "postgresql" }
 func (postgresql) Driver() string { return pgdriver.Name }
+func (postgresql) Unlike() Unlike { return Unlike{} }
 
 func (postgresql) Flavors() Flavors {
 	return Flavors{
@@ -82,6 +83,8 @@ func (f postgresql) Open(o Options) (*Handle, error) {
 	}
 	return newHandle(k)
 }
+
+func (postgresql) OpenDSN(dsn string) (*Handle, error) { return openNamed(pgdriver.Name, dsn) }
 
 // configure puts into cfg what o says, and the rest into options.
 func configure(cfg *pgx.ConnConfig, o Options) []pgdriver.Option {

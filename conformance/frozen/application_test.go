@@ -221,9 +221,5 @@ func ask(ctx context.Context, db *frontend.Handle, front frontend.Frontend) erro
 func dial(ctx context.Context, db *frontend.Handle) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := db.Connector.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
+	return db.Dial(ctx)
 }

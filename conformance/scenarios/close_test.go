@@ -33,8 +33,7 @@ func TestB25_CloseIdle(t *testing.T) {
 			if err := p.PingContext(t.Context()); err == nil {
 				t.Error("ping after Close succeeded")
 			}
-			_, err := p.Connector.Connect(t.Context())
-			is(t, "connect after Close", err, core.ErrClosed)
+			is(t, "connect after Close", p.Dial(t.Context()), core.ErrClosed)
 			if err := p.Connector.Close(); err != nil {
 				t.Errorf("closing the connector again: %v", err)
 			}
@@ -79,7 +78,7 @@ func TestB25_CloseDuringFailover(t *testing.T) {
 	}
 }
 
-// Close while somebody reads a result: it goes on, as with the bare driver, and
+// Close while somebody reads a result: that goes on, as with the bare driver or pool, and
 // when it has ended nothing is left.
 func TestB25_CloseWithBusyRows(t *testing.T) {
 	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
@@ -91,8 +90,10 @@ func TestB25_CloseWithBusyRows(t *testing.T) {
 		if !rows.Next() {
 			t.Fatal(rows.Err())
 		}
-		if err := p.Close(); err != nil {
-			t.Errorf("close: %v", err)
+		closing := async(p.Close)
+		time.Sleep(atOnce)
+		if waits := len(closing) == 0; waits != (c.unlike.Close != "") {
+			t.Errorf("close waits for the rows: %t", waits)
 		}
 		n := 1
 		for rows.Next() {
@@ -103,6 +104,9 @@ func TestB25_CloseWithBusyRows(t *testing.T) {
 		}
 		if err := rows.Close(); err != nil {
 			t.Errorf("closing the rows: %v", err)
+		}
+		if e := <-closing; e.err != nil {
+			t.Errorf("close: %v", e.err)
 		}
 		time.Sleep(roundTrip)
 		if got := connections(c); got != 0 {

@@ -410,6 +410,9 @@ func TestB98_CommitInFlight(t *testing.T) {
 // server gets the error of the context, like everybody else.
 func TestB32_CancelledWhileStatementsAreClosed(t *testing.T) {
 	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
+		if c.unlike.Prepare != "" {
+			t.Skip(c.unlike.Prepare)
+		}
 		p := writable(t, c)
 		tx, err := p.BeginTx(t.Context(), nil)
 		if err != nil {

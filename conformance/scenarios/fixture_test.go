@@ -37,6 +37,7 @@ type cluster struct {
 	sql    frontend.SQL
 	params frontend.Params
 	codes  frontend.Codes
+	unlike frontend.Unlike
 	always []string // parameters of every connection string
 }
 
@@ -110,7 +111,7 @@ func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 			t.Error(err)
 		}
 	})
-	return &cluster{c, f, f.SQL(), f.Params(), f.Codes(), always}
+	return &cluster{c, f, f.SQL(), f.Params(), f.Codes(), f.Unlike(), always}
 }
 
 // pool is a handle with what tests want to look at.
