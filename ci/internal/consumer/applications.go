@@ -20,7 +20,7 @@ const (
 	goSQLDriver = "github.com/go-sql-driver/mysql"
 )
 
-// sources are the files that the applications are put together from: main.go,
+// sources are the files that the applications are put together from: main.go, or pgxpool.go,
 // one that says what to do with a database, and one for each driver and plugin.
 //
 //go:embed testdata/*.go
@@ -63,6 +63,7 @@ func Applications(work *workspace.Workspace) ([]Application, error) {
 		versions: v, baseline: "go-sql-driver, log, certificates", bareName: "bare go-sql-driver",
 		drivers: []string{"gosqldriver", "standard"}, wrappers: []string{"mysqldriver"}, excludes: []string{pgx, pgdriver},
 	}
+	native := family{versions: v, baseline: "bare pgxpool", excludes: []string{goSQLDriver, mysqldriver}}
 	both := family{
 		versions: v, baseline: "both, log, certificates",
 		drivers: []string{"pgx", "gosqldriver", "standard"}, wrappers: []string{"pgdriver", "mysqldriver"},
@@ -85,6 +86,9 @@ func Applications(work *workspace.Workspace) ([]Application, error) {
 		postgresql.monitoring("newer hostmonitor, older core", hostmonitor, "pgdriver and failover", "following"),
 		postgresql.monitoring("newer core, older hostmonitor", core, "pgdriver and failover", "following"),
 		postgresql.monitoring("pgdriver and hostmonitor", "", "pgdriver"),
+		native.application(native.baseline, "", []string{"pgxpool", "barepool"}),
+		native.pool("NewPool and failover"),
+		native.poolMonitoring("NewPool, failover, hostmonitor", "NewPool and failover"),
 		bareMySQL,
 		loggingMySQL,
 		mysql.driver("mysqldriver"),
@@ -106,7 +110,11 @@ var modules = map[string][]string{
 	"config":      {core},
 	"following":   {failover},
 	"monitoring":  {hostmonitor},
+	"watching":    {hostmonitor},
 	"pgx":         {pgx},
+	"pgxpool":     {pgx},
+	"barepool":    {pgx},
+	"pool":        {core, pgdriver, failover},
 	"gosqldriver": {goSQLDriver},
 	"pgdriver":    {pgdriver},
 	"mysqldriver": {mysqldriver},
@@ -147,6 +155,24 @@ func (f family) monitoring(name, newer, without string, others ...string) Applic
 	return a
 }
 
+// poolGrowth is how many bytes an application of pgx's own pool may grow by: it gets
+// core as it is for database/sql, which pgxpool has no use for, and the pool as well.
+const poolGrowth = 1_100_000
+
+// pool follows the cluster with pgx's own interface.
+func (f family) pool(name string) Application {
+	a := f.application(name, "", []string{"pgxpool", "pool"})
+	a.Limit = poolGrowth
+	return a
+}
+
+// poolMonitoring has the host monitor as well.
+func (f family) poolMonitoring(name, without string) Application {
+	a := f.application(name, "", []string{"pgxpool", "pool", "watching"})
+	a.Baseline, a.Limit, a.Bare = without, monitorGrowth, f.baseline
+	return a
+}
+
 func (f family) application(name, newer string, parts []string) Application {
 	a := Application{
 		Name: name, Files: map[string]string{}, Requires: map[string]string{}, Excludes: slices.Clone(f.excludes),
@@ -154,7 +180,10 @@ func (f family) application(name, newer string, parts []string) Application {
 	if name != f.baseline {
 		a.Baseline, a.Bare = f.baseline, f.bareName
 	}
-	for _, part := range append(parts, "main") {
+	if !slices.Contains(parts, "pgxpool") {
+		parts = append(parts, "main")
+	}
+	for _, part := range parts {
 		text, err := sources.ReadFile("testdata/" + part + ".go")
 		if err != nil {
 			panic(err) // it is in this program
