@@ -16,6 +16,11 @@ import (
 // for both contestants.
 func startReal(b *testing.B, d database.Database) contest {
 	b.Helper()
+	return newContest(d, startRealServer(b, d))
+}
+
+func startRealServer(b *testing.B, d database.Database) database.Route {
+	b.Helper()
 	cluster, direct, err := d.StartReal(ctx)
 	if err != nil {
 		b.Fatal(err)
@@ -25,7 +30,7 @@ func startReal(b *testing.B, d database.Database) contest {
 	route.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, direct)
 	}
-	return newContest(d, route)
+	return route
 }
 
 // startSimulation starts a simulated cluster.

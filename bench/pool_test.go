@@ -33,68 +33,73 @@ type pool interface {
 type poolContestant struct {
 	name string
 	// open makes a pool with at most so many connections.
-	open func(tb testing.TB, connections int) pool
-	// borrow acquires a connection and gives it back. The two differ in its type.
-	borrow func(p pool) error
+	open func(tb testing.TB, route database.Route, connections int) pool
+	// borrow acquires a connection, uses it, and gives it back. The two differ in its type.
+	borrow borrower
 }
 
-// poolContestants compare pgxpool with itself under awsdb, on a server that is not
-// there.
+type borrower func(p pool, use func(*pgx.Conn) error) error
+
+// poolContestants compare pgxpool with itself under awsdb.
 var poolContestants = []poolContestant{
 	{
 		"bare",
-		func(tb testing.TB, connections int) pool {
-			cfg := fakePoolConfig(tb, "", connections)
-			cfg.ConnConfig.DialFunc = dialFakePostgres
-			p, err := pgxpool.NewWithConfig(ctx, cfg)
+		func(tb testing.TB, route database.Route, connections int) pool {
+			p, err := pgxpool.NewWithConfig(ctx, poolConfig(tb, route, connections))
 			if err != nil {
 				tb.Fatal(err)
 			}
 			return p
 		},
-		func(p pool) error {
+		func(p pool, use func(*pgx.Conn) error) error {
 			c, err := p.(*pgxpool.Pool).Acquire(ctx)
 			if err != nil {
 				return err
 			}
-			c.Release()
-			return nil
+			defer c.Release()
+			return use(c.Conn())
 		},
 	},
 	{
 		"awsdb",
-		func(tb testing.TB, connections int) pool {
+		func(tb testing.TB, route database.Route, connections int) pool {
 			plugins, err := database.Plugins(hostmonitor.Options{})
 			if err != nil {
 				tb.Fatal(err)
 			}
-			p, err := pgdriver.NewPool(ctx, fakePoolConfig(tb, "&wrapper_dialect=aurora-pg", connections), pgdriver.WithPlugins(plugins...),
-				pgdriver.WithDialer(dialFakePostgres), pgdriver.WithResolver(fakeResolver{}))
+			p, err := pgdriver.NewPool(ctx, poolConfig(tb, route, connections), pgdriver.WithPlugins(plugins...),
+				pgdriver.WithResolver(route.Resolver), pgdriver.WithParams(map[string]string{"wrapper_dialect": "aurora-pg"}))
 			if err != nil {
 				tb.Fatal(err)
 			}
 			return p
 		},
-		func(p pool) error {
+		func(p pool, use func(*pgx.Conn) error) error {
 			c, err := p.(*pgdriver.Pool).Acquire(ctx)
 			if err != nil {
 				return err
 			}
-			c.Release()
-			return nil
+			defer c.Release()
+			return use(c.Conn())
 		},
 	},
 }
 
-func fakePoolConfig(tb testing.TB, parameters string, connections int) *pgxpool.Config {
+func poolConfig(tb testing.TB, route database.Route, connections int) *pgxpool.Config {
 	tb.Helper()
-	cfg, err := pgxpool.ParseConfig("postgres://app:secret@" + fakeAddress + "/shop?sslmode=disable" + parameters)
+	cfg, err := pgxpool.ParseConfig(route.DSN)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cfg.ConnConfig.LookupFunc = fakeResolver{}.LookupHost
+	cfg.ConnConfig.DialFunc, cfg.ConnConfig.LookupFunc = pgconn.DialFunc(route.Dial), route.Resolver.LookupHost
 	cfg.MaxConns = int32(connections)
 	return cfg
+}
+
+// toFake leads to a server that is not there.
+var toFake = database.Route{
+	DSN:  "postgres://app:secret@" + fakeAddress + "/shop?sslmode=disable",
+	Dial: dialFakePostgres, Resolver: fakeResolver{},
 }
 
 // fakeResolver finds every host at the same address.
@@ -107,42 +112,42 @@ func (fakeResolver) LookupHost(context.Context, string) ([]string, error) {
 // poolOperations are what an application does again and again.
 var poolOperations = []struct {
 	name string
-	run  func(p pool, borrow func(pool) error) error
+	run  func(p pool, borrow borrower) error
 }{
-	{"query-row", func(p pool, _ func(pool) error) error {
+	{"query-row", func(p pool, _ borrower) error {
 		var n int64
 		return p.QueryRow(ctx, "select 1").Scan(&n)
 	}},
-	{"query-row-argument", func(p pool, _ func(pool) error) error {
+	{"query-row-argument", func(p pool, _ borrower) error {
 		var n int64
 		return p.QueryRow(ctx, "select $1::bigint", 1).Scan(&n)
 	}},
-	{"query-row-none", func(p pool, _ func(pool) error) error {
+	{"query-row-none", func(p pool, _ borrower) error {
 		var n int64
 		if err := p.QueryRow(ctx, noRows).Scan(&n); !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("%w, want pgx.ErrNoRows", err)
 		}
 		return nil
 	}},
-	{"rows-1", func(p pool, _ func(pool) error) error { return readRows(p, "select 1", 1) }},
-	{"rows-100", func(p pool, _ func(pool) error) error { return readRows(p, hundredRows, 100) }},
-	{"exec", func(p pool, _ func(pool) error) error {
+	{"rows-1", func(p pool, _ borrower) error { return readRows(p, "select 1", 1) }},
+	{"rows-100", func(p pool, _ borrower) error { return readRows(p, hundredRows, 100) }},
+	{"exec", func(p pool, _ borrower) error {
 		_, err := p.Exec(ctx, "select 1")
 		return err
 	}},
-	{"exec-argument", func(p pool, _ func(pool) error) error { // a cached statement
+	{"exec-argument", func(p pool, _ borrower) error { // a cached statement
 		_, err := p.Exec(ctx, "select $1::bigint", 1)
 		return err
 	}},
-	{"begin-commit", func(p pool, _ func(pool) error) error {
+	{"begin-commit", func(p pool, _ borrower) error {
 		tx, err := p.Begin(ctx)
 		if err != nil {
 			return err
 		}
 		return tx.Commit(ctx)
 	}},
-	{"acquire-release", func(p pool, borrow func(pool) error) error { return borrow(p) }},
-	{"batch-10", func(p pool, _ func(pool) error) error {
+	{"acquire-release", func(p pool, borrow borrower) error { return borrow(p, func(*pgx.Conn) error { return nil }) }},
+	{"batch-10", func(p pool, _ borrower) error {
 		var b pgx.Batch
 		for range 10 {
 			b.Queue("select $1::bigint", 1)
@@ -155,7 +160,7 @@ var poolOperations = []struct {
 		}
 		return results.Close()
 	}},
-	{"copy-100", func(p pool, _ func(pool) error) error {
+	{"copy-100", func(p pool, _ borrower) error {
 		n := 0
 		count, err := p.CopyFrom(ctx, pgx.Identifier{copyTable}, []string{copyColumn}, pgx.CopyFromFunc(func() ([]any, error) {
 			if n == 100 {
@@ -220,8 +225,26 @@ func BenchmarkFakePool(b *testing.B) {
 	})
 }
 
-// eachPool runs one benchmark for both.
+// BenchmarkLoopbackPool is about opening connections to a real server.
+func BenchmarkLoopbackPool(b *testing.B) {
+	route := startRealServer(b, database.PostgreSQL)
+	eachPoolTo(b, route, "open-close", 1, func(b *testing.B, c poolContestant, p pool) {
+		run := func() error {
+			return c.borrow(p, func(c *pgx.Conn) error { return c.Close(ctx) })
+		}
+		if err := run(); err != nil { // finds out what the cluster is like
+			b.Fatal(err)
+		}
+		repeat(b, run)
+	})
+}
+
 func eachPool(b *testing.B, name string, connections int, run func(b *testing.B, c poolContestant, p pool)) {
+	eachPoolTo(b, toFake, name, connections, run)
+}
+
+// eachPoolTo runs one benchmark for both.
+func eachPoolTo(b *testing.B, route database.Route, name string, connections int, run func(b *testing.B, c poolContestant, p pool)) {
 	b.Run(name, func(b *testing.B) {
 		contestants := slices.Clone(poolContestants)
 		if *reverse {
@@ -229,7 +252,7 @@ func eachPool(b *testing.B, name string, connections int, run func(b *testing.B,
 		}
 		for _, c := range contestants {
 			b.Run("driver="+c.name, func(b *testing.B) {
-				p := c.open(b, connections)
+				p := c.open(b, route, connections)
 				defer p.Close()
 				b.ReportAllocs()
 				run(b, c, p)

@@ -35,9 +35,9 @@ type weight struct {
 const poolCalls = 512
 
 // weighPool returns the least of some attempts, as allocations and bytes do.
-func weighPool(t *testing.T, c poolContestant, operation func(pool, func(pool) error) error) weight {
+func weighPool(t *testing.T, c poolContestant, operation func(pool, borrower) error) weight {
 	t.Helper()
-	p := c.open(t, 1)
+	p := c.open(t, toFake, 1)
 	defer p.Close()
 	run := func() {
 		if err := operation(p, c.borrow); err != nil {
@@ -62,7 +62,7 @@ func weighPool(t *testing.T, c poolContestant, operation func(pool, func(pool) e
 // What a call needs while it is open is used again by the next one. What the application
 // holds of it is not, and must not disturb whoever has got the connection since.
 func TestClosedResultsStayClosed(t *testing.T) {
-	p := poolContestants[1].open(t, 1).(*pgdriver.Pool)
+	p := poolContestants[1].open(t, toFake, 1).(*pgdriver.Pool)
 	defer p.Close()
 	stale := oneRow(t, p)
 	for stale.Next() {
@@ -102,7 +102,7 @@ func oneRow(t *testing.T, p pool) pgx.Rows {
 }
 
 func TestEndedTransactionsStayEnded(t *testing.T) {
-	p := poolContestants[1].open(t, 1).(*pgdriver.Pool)
+	p := poolContestants[1].open(t, toFake, 1).(*pgdriver.Pool)
 	defer p.Close()
 	begin := func() (tx, savepoint pgx.Tx) {
 		t.Helper()

@@ -26,7 +26,7 @@ func TestJudge(t *testing.T) {
 		"more than 2 MiB":     {row{throughput: even, live: [2]float64{1 << 20, 3<<20 + 1}}, missedTarget},
 		"more of them unused": {row{throughput: even, rest: [2]float64{1 << 20, 3<<20 + 1}}, missedTarget},
 	} {
-		if got := test.row.judge(throughputTarget); got != test.want {
+		if got := test.row.judge(throughputTarget(database.PostgreSQL)); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}
 	}
