@@ -67,6 +67,7 @@ func monitorConfig(cfg *pgx.ConnConfig, prefix string, overrides map[string]stri
 	m.OnNotice = nil
 	m.OnNotification = nil
 	m.OnPgError = nil
+	withoutCaches(m)
 	name := m.RuntimeParams["application_name"]
 	if name == "" {
 		name = "awsdb"
@@ -98,6 +99,10 @@ func monitorConfig(cfg *pgx.ConnConfig, prefix string, overrides map[string]stri
 	}
 	return m, nil
 }
+
+// withoutCaches is for connections that run no statement which is worth keeping: pgx
+// allocates both caches whole, which is most of what a connection holds.
+func withoutCaches(c *pgx.ConnConfig) { c.StatementCacheCapacity, c.DescriptionCacheCapacity = 0, 0 }
 
 // Open implements core.Engine.
 func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Link, error) {

@@ -56,6 +56,7 @@ type session struct {
 // sessions are those of one pool that are open.
 type sessions struct {
 	connector *core.Connector
+	hooked    bool // there is a BeforeConnect, which may change anything
 	latest    atomic.Uint64
 	mu        sync.Mutex          // guards open
 	open      map[uint64]*session // by number
@@ -102,7 +103,7 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error)
 		return nil, err
 	}
 	if top, ok := ctx.Value(topKey{}).(*pgx.ConnConfig); ok {
-		adopt(top, inner.Config())
+		a.adopt(top, inner.Config())
 	}
 	from, err := inner.PgConn().Hijack()
 	if err != nil {
@@ -125,9 +126,12 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error)
 
 // adopt tells the configuration of the connection on top what BeforeConnect and the
 // chain have made of that of the login.
-func adopt(top, used *pgx.ConnConfig) {
+func (a *sessions) adopt(top, used *pgx.ConnConfig) {
 	top.Host, top.Port = used.Host, used.Port
 	top.User, top.Password, top.Database = used.User, used.Password, used.Database
+	if !a.hooked {
+		return
+	}
 	top.DefaultQueryExecMode = used.DefaultQueryExecMode
 	top.StatementCacheCapacity, top.DescriptionCacheCapacity = used.StatementCacheCapacity, used.DescriptionCacheCapacity
 }

@@ -55,11 +55,15 @@ func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error)
 	onConnect := o.onConnect
 	o.onConnect, o.beforeConnect = nil, cfg.BeforeConnect
 	login := loginConfig(cfg.ConnConfig)
+	hooked := cfg.BeforeConnect != nil
+	if !hooked { // which is to see those of the connection on top
+		withoutCaches(login)
+	}
 	k, err := newConnector(login, o)
 	if err != nil {
 		return nil, err
 	}
-	all := &sessions{connector: k, open: map[uint64]*session{}}
+	all := &sessions{connector: k, hooked: hooked, open: map[uint64]*session{}}
 	c := surfaceConfig(cfg.ConnConfig)
 	c.RuntimeParams = maps.Clone(login.RuntimeParams)
 	c.RuntimeParams[configuredKey] = "yes"
