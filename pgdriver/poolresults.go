@@ -81,8 +81,9 @@ func (s *session) newRows(ctx context.Context, call core.Ongoing, inner pgx.Rows
 	if len(s.rows) == 0 {
 		s.rows = make([]poolRows, s.slots())
 	}
-	r := &s.rows[0]
-	s.rows = s.rows[1:]
+	last := len(s.rows) - 1 // from the end: that writes no pointer
+	r := &s.rows[last]
+	s.rows = s.rows[:last]
 	r.inner, r.open = inner, s.read(ctx, call)
 	return r
 }
@@ -209,8 +210,9 @@ func (s *session) newRow(ctx context.Context, call core.Ongoing, inner pgx.Row) 
 	if len(s.oneRows) == 0 {
 		s.oneRows = make([]poolRow, s.slots())
 	}
-	r := &s.oneRows[0]
-	s.oneRows = s.oneRows[1:]
+	last := len(s.oneRows) - 1
+	r := &s.oneRows[last]
+	s.oneRows = s.oneRows[:last]
 	r.inner, r.open = inner, s.read(ctx, call)
 	return r
 }
