@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,6 +29,7 @@ import (
 type Pool struct {
 	*pgxpool.Pool
 	connector *core.Connector
+	closing   atomic.Bool
 }
 
 // NewPool makes a pool of a configuration from pgxpool.ParseConfig, as
@@ -54,8 +56,9 @@ func (p *Pool) Connector() *core.Connector { return p.connector }
 
 // Close closes all connections and ends all that was started for the pool. Like
 // pgxpool's it waits until every connection has been given back; calls that wait for a
-// failover end with core.ErrClosed.
+// connection or a failover, and all later ones, end with core.ErrClosed.
 func (p *Pool) Close() {
+	p.closing.Store(true)
 	p.connector.Drain()
 	p.Pool.Close()
 	_ = p.connector.Close() // has nothing to report
@@ -210,8 +213,15 @@ func (p *Pool) Acquire(ctx context.Context) (Conn, error) {
 	return Conn{c, sessionOf(c.Conn())}, nil
 }
 
-// unavailable says what was waited for in vain: pgxpool knows only that time is up.
+// unavailable says what was waited for in vain: pgxpool knows only that time is up, and
+// cancels what is being opened when it is closed.
 func (p *Pool) unavailable(ctx context.Context, err error) error {
+	if p.closing.Load() && ctx.Err() == nil {
+		if errors.Is(err, context.Canceled) {
+			err = nil // not by the caller
+		}
+		return &core.Error{Op: core.OpConnect, Kind: core.ErrClosed, Host: p.connector.Host().Addr, Err: err}
+	}
 	cluster := p.connector.Cluster()
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil || !cluster.Searching() {
 		return err
