@@ -3,6 +3,7 @@ package pgxpool
 import (
 	"context"
 	"database/sql"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,12 +16,12 @@ import (
 )
 
 // watching is how many logins awsdb's own connections have made.
-func watching(c *lab.Cluster) *int {
-	n := new(int)
+func watching(c *lab.Cluster) *atomic.Int64 {
+	n := new(atomic.Int64)
 	for _, i := range c.Instances() {
 		i.OnLogin(func(user string) error {
 			if user == watch {
-				*n++
+				n.Add(1)
 			}
 			return nil
 		})
@@ -31,7 +32,7 @@ func watching(c *lab.Cluster) *int {
 // Two pools, for writing and for reading, of one cluster: they share what watches it, and
 // each follows its own role.
 func TestTwoPoolsOneCluster(t *testing.T) {
-	logins := map[string]int{}
+	logins := map[string]int64{}
 	for _, params := range [][]string{{"cluster_id=one"}, nil} {
 		virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
 			name := "own"
@@ -54,7 +55,7 @@ func TestTwoPoolsOneCluster(t *testing.T) {
 				time.Sleep(time.Minute)
 				lands(t, readers, readersOf(c)...)
 			}
-			logins[name] = *n
+			logins[name] = n.Load()
 			readers.Close()
 			lands(t, writer, "mydb-3")
 			crash(t, c, "mydb-1")
