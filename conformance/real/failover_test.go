@@ -175,7 +175,7 @@ func (s *scenario) failover(t *testing.T, f fault) time.Duration {
 
 // TestFailovers puts an application through failovers of every kind: nothing it was told about its writes may be wrong.
 func TestFailovers(t *testing.T) {
-	frontend.Each(t, func(t *testing.T, f frontend.Frontend) { failoversAtWork(t, start(t, f, lab.Options{})) })
+	eachEngine(t, func(t *testing.T, f frontend.Frontend) { failoversAtWork(t, start(t, f, lab.Options{})) })
 }
 
 func failoversAtWork(t *testing.T, c *cluster) {

@@ -56,6 +56,14 @@ func start(t *testing.T, f frontend.Frontend, o lab.Options) *cluster {
 	return &cluster{c, f, f.SQL(), f.Codes()}
 }
 
+// eachEngine runs a test for each engine, by database/sql. It is for what takes long; TestPoolFailovers is its like
+// for pgx's own pool.
+func eachEngine(t *testing.T, test func(t *testing.T, f frontend.Frontend)) {
+	for _, f := range []frontend.Frontend{frontend.PostgreSQL, frontend.MySQL} {
+		t.Run(f.Name(), func(t *testing.T) { test(t, f) })
+	}
+}
+
 // open opens a pool for a host of the cluster. The plugins are those that are linked in, unless
 // the parameters say otherwise: failover and host_monitoring_v2.
 func open(t *testing.T, c *cluster, host string, params ...string) *frontend.Handle {

@@ -279,7 +279,7 @@ func TestHungWriterIsReplaced(t *testing.T) {
 		rounds  = 4
 		promise = time.Second // beside what has to be waited for
 	)
-	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
+	eachEngine(t, func(t *testing.T, f frontend.Frontend) {
 		c := start(t, f, lab.Options{})
 		db := open(t, c, c.Endpoint(), detection.Params()...)
 		db.SetMaxIdleConns(workers)

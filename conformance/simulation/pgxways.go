@@ -20,7 +20,7 @@ func (a *pgxAccess) ways() []way {
 	ways := map[string]way{
 		"exec": a.single, "literal": a.literal, "rows": a.rows, "row": a.row, "batch": a.batch,
 		"transaction": a.inTx, "batch in a transaction": a.batchInTx,
-		"savepoints": a.nested, "RunTx": a.inRunTx, "commit as a statement": a.commitByHand,
+		"savepoints": a.nested, "RunTx": a.inRunTx, "commit as a statement": a.commitByHand, "commit with a statement": a.commitAlong,
 		"acquired": a.acquired, "transaction on an acquired connection": a.acquiredTx,
 		"bare": a.bare, "bare, literal": a.bareLiteral, "bare transaction": a.bareTx, "bare batch": a.bareBatch,
 		"hijacked": a.hijacked, "database/sql": a.overSQL, "notify": a.notify,
@@ -156,6 +156,17 @@ func (a *pgxAccess) commitByHand(ctx context.Context, w *worker, id, tag string)
 		return err
 	}
 	_, err = tx.Exec(ctx, "commit")
+	return err
+}
+
+// commitAlong does so in the same breath.
+func (a *pgxAccess) commitAlong(ctx context.Context, _ *worker, id, tag string) error {
+	tx, err := a.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(ctx) //nolint:errcheck // there is nothing left to do
+	_, err = tx.Exec(ctx, literal(id, tag)+"; commit", pgx.QueryExecModeSimpleProtocol)
 	return err
 }
 
