@@ -51,6 +51,7 @@ type session struct {
 	allocated int      // of these at once, the last time
 	unread    *reading // not in use
 	span      *span    // not in use
+	beginning bool     // a batch that begins a transaction is being read: pgx does not say yet that there is one
 }
 
 // sessions are those of one pool that are open.

@@ -22,7 +22,7 @@ type querier interface {
 
 // leave ends a call of the session.
 func (s *session) leave(ctx context.Context, o core.Ongoing, err error) error {
-	if err != nil && s.conn.InTx() && (endsTx(o.Query) || s.pgx.PgConn().TxStatus() == 'I') {
+	if err != nil && s.conn.InTx() && (endsTx(o.Query) || (!s.beginning && s.pgx.PgConn().TxStatus() == 'I')) {
 		s.conn.Leaky() // somebody has sent a COMMIT of his own, now or before
 	}
 	return s.conn.Leave(ctx, o, err)
@@ -130,6 +130,8 @@ func (s *session) sendBatch(ctx context.Context, q querier, b *pgx.Batch, lease 
 	r := &poolBatch{inner: q.SendBatch(ctx, b), open: s.read(ctx, call), lease: lease}
 	if t := r.inner.Tx(); t != nil {
 		s.conn.TxBegun(false)
+		s.beginning = true
+		r.open.call.Query = textOf(b)
 		r.open.tx, r.lease = s.newTx(t, lease), nil
 	}
 	return r

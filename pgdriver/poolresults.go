@@ -299,7 +299,13 @@ func (r *poolBatch) QueryRow() pgx.Row {
 // Close implements pgx.BatchResults.
 func (r *poolBatch) Close() error {
 	err := r.report(r.inner.Close())
-	if o := r.open; o != nil && o.raw == nil && o.tx == nil {
+	switch o := r.open; {
+	case o == nil:
+	case o.tx != nil:
+		if !o.tx.closed() { // else the connection may be somebody else's by now
+			o.s.beginning = false
+		}
+	case o.raw == nil:
 		err = o.end(err)
 		r.open = nil
 	}

@@ -119,6 +119,7 @@ func (t *tx) end() {
 		at.lease, s.span = nil, at // for the next
 	}
 	s.conn.TxEnded()
+	s.beginning = false
 	if lease != nil {
 		lease.Release()
 	}
