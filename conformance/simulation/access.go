@@ -33,12 +33,12 @@ type sqlAccess struct{ *sql.DB }
 
 // access opens a pool by the front end that the run is about.
 func (r *run) access(o frontend.Options, l limits) (access, *core.Cluster, error) {
-	if native, ok := r.front.(pgxPool); ok {
-		return native.access(o, l)
-	}
 	h, err := r.front.Open(o)
 	if err != nil {
 		return nil, nil, err
+	}
+	if r.native() {
+		return pgxAccess{h.Native, h}, h.Cluster(), nil
 	}
 	h.SetMaxIdleConns(l.idle)
 	h.SetMaxOpenConns(l.open)

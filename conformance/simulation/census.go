@@ -30,6 +30,7 @@ type census struct {
 	probes   map[string]*probes // by what the host monitor calls the host
 	asked    int
 	vain     map[string]time.Time // the latest question of a host for which no reason was seen yet
+	ended    map[string]time.Time // when somebody has last stopped to wait for a host after long
 }
 
 // join takes in a new handle of the cluster.
@@ -149,6 +150,11 @@ func (s *socket) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keep(s)
+	if s.waitsLong(time.Now()) {
+		for _, name := range s.names {
+			c.ended[name] = time.Now()
+		}
+	}
 	s.since = time.Time{}
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		for _, name := range s.names {
@@ -275,8 +281,13 @@ func (c *census) pause() time.Duration {
 
 // longed tells that an application has waited for long for the host of these names.
 func (c *census) longed(now time.Time, names ...string) bool {
+	for _, name := range names {
+		if c.ended[name].Equal(now) {
+			return true
+		}
+	}
 	for s := range c.sockets {
-		if s.pool.monitor == nil || s.since.IsZero() || now.Sub(s.since) < s.pool.monitor.DetectionTime-time.Millisecond {
+		if !s.waitsLong(now) {
 			continue
 		}
 		if slices.Contains(names, s.names[0]) || slices.Contains(names, s.names[1]) {
@@ -284,6 +295,11 @@ func (c *census) longed(now time.Time, names ...string) bool {
 		}
 	}
 	return false
+}
+
+// waitsLong tells that what s waits for is a reason to ask the host.
+func (s *socket) waitsLong(now time.Time) bool {
+	return s.pool.monitor != nil && !s.since.IsZero() && now.Sub(s.since) >= s.pool.monitor.DetectionTime-time.Millisecond
 }
 
 // probe opens a connection of the host monitor.

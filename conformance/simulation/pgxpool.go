@@ -4,74 +4,49 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/pgdriver"
 )
 
-// pgxPool is pgx's own pool. It is PostgreSQL in all that the simulation asks of a front
-// end, and is used by its own interface.
-type pgxPool struct{ frontend.Frontend }
+// native tells that the run is about pgx's own pool, which is used by its own interface.
+func (r *run) native() bool { return r.front == frontend.PGXPool }
 
-func (pgxPool) Name() string { return "pgxpool" }
-
-// frontEnds are the suite's, pgx's pool by its own interface instead of database/sql's.
-func frontEnds() []frontend.Frontend {
-	native := pgxPool{frontend.PostgreSQL}
-	others := slices.DeleteFunc(frontend.All(), func(f frontend.Frontend) bool { return f.Name() == native.Name() })
-	return append(others, native)
-}
-
-// unlimited is what pgxpool needs as the size of a pool that nobody waits for.
-const unlimited = 200
-
-func (pgxPool) access(o frontend.Options, l limits) (access, *core.Cluster, error) {
-	cfg, err := pgxpool.ParseConfig(o.DSN)
-	if err != nil {
-		return nil, nil, err
-	}
-	cfg.MaxConns = unlimited
+// size are parameters of pgx's connection strings. What is kept in stock and what is too
+// old goes through the chain at times of pgxpool's own.
+func (l limits) size() []string {
+	var params []string
 	if l.open > 0 {
-		cfg.MaxConns = int32(l.open)
+		params = append(params, fmt.Sprintf("pool_max_conns=%d", l.open))
 	}
-	// What is kept in stock and what is too old goes through the chain at times of
-	// pgxpool's own.
 	if l.idle%2 == 0 {
-		cfg.MinIdleConns = int32(min(l.idle, int(cfg.MaxConns)))
-		cfg.HealthCheckPeriod = time.Duration(1+l.idle) * time.Second
-		cfg.MaxConnLifetime = time.Duration(5+5*l.idle) * time.Second
+		params = append(params, fmt.Sprintf("pool_min_idle_conns=%d", l.idle),
+			fmt.Sprintf("pool_health_check_period=%ds", 1+l.idle), fmt.Sprintf("pool_max_conn_lifetime=%ds", 5+5*l.idle))
 	}
-	p, err := pgdriver.NewPool(context.Background(), cfg,
-		pgdriver.WithDialer(o.Lab.DialContext), pgdriver.WithResolver(o.Lab),
-		pgdriver.WithLogger(o.Logger), pgdriver.WithPlugins(o.Plugins...), pgdriver.WithParams(o.Params))
-	if err != nil {
-		return nil, nil, err
-	}
-	return &pgxAccess{p}, p.Connector().Cluster(), nil
+	return params
 }
 
 // pgxAccess is pgx's own interface.
-type pgxAccess struct{ *pgdriver.Pool }
-
-func (a *pgxAccess) Close() error {
-	a.Pool.Close()
-	return nil
+type pgxAccess struct {
+	*pgdriver.Pool
+	handle *frontend.Handle
 }
 
-func (a *pgxAccess) exec(ctx context.Context, statement string, args ...any) error {
+func (a pgxAccess) Close() error { return a.handle.Close() }
+
+func (a pgxAccess) exec(ctx context.Context, statement string, args ...any) error {
 	_, err := a.Exec(ctx, statement, args...)
 	return err
 }
 
-func (a *pgxAccess) numbers(ctx context.Context, query string, each func(n int64)) error {
+func (a pgxAccess) numbers(ctx context.Context, query string, each func(n int64)) error {
 	rows, err := a.Query(ctx, query)
 	if err != nil {
 		return err
@@ -96,7 +71,7 @@ func (w *worker) explain(ctx context.Context, what string, err error) error {
 // back.
 func (w *worker) inside(what string, err error) error {
 	var e *core.Error
-	if errors.As(err, &e) && (e.Outcome == core.OutcomeUnknown || !e.InTx) {
+	if errors.As(err, &e) && e.Op != core.OpConnect && (e.Outcome == core.OutcomeUnknown || !e.InTx) {
 		w.problem("%s was lost before the commit, and it is not known that it was rolled back: %v", what, err)
 	}
 	return err
@@ -104,7 +79,7 @@ func (w *worker) inside(what string, err error) error {
 
 // acquire takes a connection out of the pool, which must not be one that was known to be
 // unfit before.
-func (a *pgxAccess) acquire(ctx context.Context, w *worker) (pgdriver.Conn, error) {
+func (a pgxAccess) acquire(ctx context.Context, w *worker) (pgdriver.Conn, error) {
 	unfit := map[*core.Link]bool{}
 	for l := range a.Connector().Cluster().Links() {
 		if l.Condemned() != nil || l.Lost() != nil {
@@ -133,7 +108,7 @@ func linkUnder(c net.Conn) *core.Link {
 
 // listenLoop waits for notifications on a connection of its own, most of the time in
 // vain: that is no reason to take the host for dead.
-func (a *pgxAccess) listenLoop(ctx context.Context, w *worker) {
+func (a pgxAccess) listenLoop(ctx context.Context, w *worker) {
 	for ctx.Err() == nil {
 		time.Sleep(time.Duration(1+w.rng.IntN(1_500_000)) * time.Microsecond)
 		w.note("listen: %v", a.listen(ctx, w))
@@ -143,7 +118,7 @@ func (a *pgxAccess) listenLoop(ctx context.Context, w *worker) {
 // listenFor is how long somebody listens on one connection.
 const listenFor = 20 * time.Second
 
-func (a *pgxAccess) listen(ctx context.Context, w *worker) error {
+func (a pgxAccess) listen(ctx context.Context, w *worker) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, listenFor)
 	defer cancel()

@@ -16,9 +16,9 @@ import (
 // ways are those of pgx's interface, on the Pool, on the bare *pgxpool.Pool, and on
 // connections. CopyFrom is not among them: pgx waits with a mutex for the answer, which
 // stops virtual time. It is in conformance/real.
-func (a *pgxAccess) ways() []way {
+func (a pgxAccess) ways() []way {
 	ways := map[string]way{
-		"exec": a.single, "literal": a.literal, "rows": a.rows, "row": a.row, "batch": a.batch,
+		"exec": a.single, "literal": a.literal, "rows": a.rows, "row": a.row, "batch": a.batch, "some rows": a.someRows, "transaction in a batch": a.txInBatch, "reset": a.reset,
 		"transaction": a.inTx, "batch in a transaction": a.batchInTx,
 		"savepoints": a.nested, "RunTx": a.inRunTx, "commit as a statement": a.commitByHand, "commit with a statement": a.commitAlong,
 		"acquired": a.acquired, "transaction on an acquired connection": a.acquiredTx,
@@ -35,12 +35,12 @@ func (a *pgxAccess) ways() []way {
 	return all
 }
 
-func (a *pgxAccess) single(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) single(ctx context.Context, w *worker, id, tag string) error {
 	return a.exec(ctx, w.insert, id, tag)
 }
 
 // literal has no arguments: pgx sends and reads it otherwise.
-func (a *pgxAccess) literal(ctx context.Context, _ *worker, id, tag string) error {
+func (a pgxAccess) literal(ctx context.Context, _ *worker, id, tag string) error {
 	return a.exec(ctx, literal(id, tag))
 }
 
@@ -50,7 +50,7 @@ func literal(id, tag string) string {
 
 const returning = " returning id"
 
-func (a *pgxAccess) rows(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) rows(ctx context.Context, w *worker, id, tag string) error {
 	rows, _ := a.Query(ctx, w.insert+returning, id, tag) // the collector tells
 	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err == nil && (len(got) != 1 || got[0] != id) {
@@ -59,9 +59,29 @@ func (a *pgxAccess) rows(ctx context.Context, w *worker, id, tag string) error {
 	return err
 }
 
-func (a *pgxAccess) row(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) row(ctx context.Context, w *worker, id, tag string) error {
 	var got string
 	return a.QueryRow(ctx, w.insert+returning, id, tag).Scan(&got)
+}
+
+// someRows writes after it has left a result half read.
+func (a pgxAccess) someRows(ctx context.Context, w *worker, id, tag string) error {
+	rows, err := a.Query(ctx, w.front.SQL().Series(20))
+	if err != nil {
+		return err
+	}
+	rows.Next()
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return a.single(ctx, w, id, tag)
+}
+
+// reset has all connections replaced.
+func (a pgxAccess) reset(ctx context.Context, w *worker, id, tag string) error {
+	a.Reset()
+	return a.single(ctx, w, id, tag)
 }
 
 func (w *worker) newBatch(id, tag string) *pgx.Batch {
@@ -84,11 +104,11 @@ func readBatch(r pgx.BatchResults) error {
 	return err
 }
 
-func (a *pgxAccess) batch(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) batch(ctx context.Context, w *worker, id, tag string) error {
 	return readBatch(a.SendBatch(ctx, w.newBatch(id, tag)))
 }
 
-func (a *pgxAccess) inTx(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) inTx(ctx context.Context, w *worker, id, tag string) error {
 	return a.tx(ctx, w, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, w.insert, id, tag)
 		return err
@@ -96,7 +116,7 @@ func (a *pgxAccess) inTx(ctx context.Context, w *worker, id, tag string) error {
 }
 
 // tx runs a transaction by hand.
-func (a *pgxAccess) tx(ctx context.Context, w *worker, work func(tx pgx.Tx) error) error {
+func (a pgxAccess) tx(ctx context.Context, w *worker, work func(tx pgx.Tx) error) error {
 	tx, err := a.Begin(ctx)
 	if err != nil {
 		return err
@@ -112,12 +132,21 @@ func (w *worker) finish(ctx context.Context, tx pgx.Tx, work func(tx pgx.Tx) err
 	return tx.Commit(ctx)
 }
 
-func (a *pgxAccess) batchInTx(ctx context.Context, w *worker, id, tag string) error {
+// txInBatch saves the round trip that BEGIN takes.
+func (a pgxAccess) txInBatch(ctx context.Context, w *worker, id, tag string) error {
+	b := &pgx.Batch{}
+	b.BeginTx(pgx.TxOptions{})
+	b.Queue(w.insert, id, tag)
+	r := a.SendBatch(ctx, b)
+	return w.finish(ctx, r.Tx(), func(pgx.Tx) error { return r.Close() })
+}
+
+func (a pgxAccess) batchInTx(ctx context.Context, w *worker, id, tag string) error {
 	return a.tx(ctx, w, func(tx pgx.Tx) error { return readBatch(tx.SendBatch(ctx, w.newBatch(id, tag))) })
 }
 
 // nested writes the row twice, the first time in vain.
-func (a *pgxAccess) nested(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) nested(ctx context.Context, w *worker, id, tag string) error {
 	return a.tx(ctx, w, func(tx pgx.Tx) error {
 		inner, err := tx.Begin(ctx)
 		if err != nil {
@@ -136,7 +165,7 @@ func (a *pgxAccess) nested(ctx context.Context, w *worker, id, tag string) error
 	})
 }
 
-func (a *pgxAccess) inRunTx(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) inRunTx(ctx context.Context, w *worker, id, tag string) error {
 	try := 0
 	return pgdriver.RunTx(ctx, a.Pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		try++
@@ -146,7 +175,7 @@ func (a *pgxAccess) inRunTx(ctx context.Context, w *worker, id, tag string) erro
 }
 
 // commitByHand commits behind the back of the transaction.
-func (a *pgxAccess) commitByHand(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) commitByHand(ctx context.Context, w *worker, id, tag string) error {
 	tx, err := a.Begin(ctx)
 	if err != nil {
 		return err
@@ -160,7 +189,7 @@ func (a *pgxAccess) commitByHand(ctx context.Context, w *worker, id, tag string)
 }
 
 // commitAlong does so in the same breath.
-func (a *pgxAccess) commitAlong(ctx context.Context, _ *worker, id, tag string) error {
+func (a pgxAccess) commitAlong(ctx context.Context, _ *worker, id, tag string) error {
 	tx, err := a.Begin(ctx)
 	if err != nil {
 		return err
@@ -171,7 +200,7 @@ func (a *pgxAccess) commitAlong(ctx context.Context, _ *worker, id, tag string) 
 }
 
 // acquired keeps its connection for long before and after it uses it.
-func (a *pgxAccess) acquired(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) acquired(ctx context.Context, w *worker, id, tag string) error {
 	c, err := a.acquire(ctx, w)
 	if err != nil {
 		return err
@@ -195,7 +224,7 @@ func (w *worker) idle(ctx context.Context) {
 	time.Sleep(d)
 }
 
-func (a *pgxAccess) acquiredTx(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) acquiredTx(ctx context.Context, w *worker, id, tag string) error {
 	c, err := a.acquire(ctx, w)
 	if err != nil {
 		return err
@@ -213,28 +242,28 @@ func (a *pgxAccess) acquiredTx(ctx context.Context, w *worker, id, tag string) e
 	})
 }
 
-func (a *pgxAccess) bare(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) bare(ctx context.Context, w *worker, id, tag string) error {
 	_, err := a.Pool.Pool.Exec(ctx, w.insert, id, tag)
 	return pgdriver.Cause(err)
 }
 
-func (a *pgxAccess) bareLiteral(ctx context.Context, _ *worker, id, tag string) error {
+func (a pgxAccess) bareLiteral(ctx context.Context, _ *worker, id, tag string) error {
 	_, err := a.Pool.Pool.Exec(ctx, literal(id, tag))
 	return pgdriver.Cause(err)
 }
 
-func (a *pgxAccess) bareTx(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) bareTx(ctx context.Context, w *worker, id, tag string) error {
 	return pgdriver.Cause(pgx.BeginFunc(ctx, a.Pool.Pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, w.insert, id, tag)
 		return err
 	}))
 }
 
-func (a *pgxAccess) bareBatch(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) bareBatch(ctx context.Context, w *worker, id, tag string) error {
 	return pgdriver.Cause(readBatch(a.Pool.Pool.SendBatch(ctx, w.newBatch(id, tag))))
 }
 
-func (a *pgxAccess) hijacked(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) hijacked(ctx context.Context, w *worker, id, tag string) error {
 	acquired, err := a.acquire(ctx, w)
 	if err != nil {
 		return err
@@ -247,7 +276,7 @@ func (a *pgxAccess) hijacked(ctx context.Context, w *worker, id, tag string) err
 }
 
 // overSQL goes through database/sql, which repeats what pgx calls safe to repeat.
-func (a *pgxAccess) overSQL(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) overSQL(ctx context.Context, w *worker, id, tag string) error {
 	db := stdlib.OpenDBFromPool(a.Pool.Pool)
 	defer db.Close() //nolint:errcheck // has no connections left
 	_, err := db.ExecContext(ctx, literal(id, tag))
@@ -255,7 +284,7 @@ func (a *pgxAccess) overSQL(ctx context.Context, w *worker, id, tag string) erro
 }
 
 // notify speaks to those who listen, in the transaction of its write.
-func (a *pgxAccess) notify(ctx context.Context, w *worker, id, tag string) error {
+func (a pgxAccess) notify(ctx context.Context, w *worker, id, tag string) error {
 	return a.tx(ctx, w, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "select pg_notify('news', $1)", id); err != nil {
 			return err

@@ -70,8 +70,7 @@ func (r *run) writers(census *census, workers int) (*pool, error) {
 	p.roomy = true
 	if r.rng.IntN(2) == 0 {
 		l.open = 2 + r.rng.IntN(6)
-		_, waits := r.front.(pgxPool) // for connections whose callers have given up
-		p.roomy = l.open > workers && !waits
+		p.roomy = l.open > workers && !r.native() // pgxpool also counts connections whose callers have given up
 	}
 	return p, r.open(p, r.cluster.Endpoint(), failover.ByEndpoint, l)
 }
@@ -102,7 +101,10 @@ const probeUser = "probe"
 
 func (r *run) open(p *pool, endpoint string, mode failover.Mode, l limits) error {
 	ways := r.front.Params().Modes // of sending statements
-	dsn := r.cluster.DSN(endpoint, ways[r.rng.IntN(len(ways))])
+	params := []string{ways[r.rng.IntN(len(ways))]}
+	if r.native() {
+		params = append(params, l.size()...)
+	}
 	plugins := []core.Plugin{observer{p}}
 	if p.monitor != nil {
 		monitor, err := hostmonitor.New(*p.monitor)
@@ -121,17 +123,17 @@ func (r *run) open(p *pool, endpoint string, mode failover.Mode, l limits) error
 		}
 		plugins = append(plugins, follow)
 	}
-	params := map[string]string{}
+	own := map[string]string{}
 	if r.auth == lab.Trust { // everybody is let in
-		params["monitoring-user"] = probeUser
+		own["monitoring-user"] = probeUser
 	}
 	if p.census.id != "" {
-		params["cluster_id"] = p.census.id
+		own["cluster_id"] = p.census.id
 	}
 	r.note("POOL %s: failover %t, host monitor %+v, cluster_id %q", endpoint, p.follows, p.monitor, p.census.id)
 	var err error
 	var cluster *core.Cluster
-	p.access, cluster, err = r.access(frontend.Options{Lab: r.cluster, DSN: dsn, Plugins: plugins, Params: params, Logger: slog.New(journal{r, p.census})}, l)
+	p.access, cluster, err = r.access(frontend.Options{Lab: r.cluster, DSN: r.cluster.DSN(endpoint, params...), Plugins: plugins, Params: own, Logger: slog.New(journal{r, p.census})}, l)
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func (r *run) setUp(workers int) error {
 }
 
 func (r *run) newCensus(id string) *census {
-	c := &census{run: r, id: id, sockets: map[*socket]struct{}{}, probes: map[string]*probes{}, vain: map[string]time.Time{}}
+	c := &census{run: r, id: id, sockets: map[*socket]struct{}{}, probes: map[string]*probes{}, vain: map[string]time.Time{}, ended: map[string]time.Time{}}
 	r.censuses = append(r.censuses, c)
 	return c
 }
@@ -166,7 +166,7 @@ func (r *run) work(number int) {
 		w := r.newWorker(readers, 100)
 		workers.Go(func() { w.readLoop(ctx) })
 	}
-	if native, ok := r.pool.access.(*pgxAccess); ok {
+	if native, ok := r.pool.access.(pgxAccess); ok {
 		w := r.newWorker(r.pool, 200)
 		workers.Go(func() { native.listenLoop(ctx, w) })
 	}

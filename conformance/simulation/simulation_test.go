@@ -98,14 +98,12 @@ func (l *lines) add(format string, args ...any) {
 func draw(t *testing.T, seed uint64) frontend.Frontend {
 	t.Helper()
 	if *only == "" {
-		all := frontEnds()
+		all := frontend.All()
 		return all[rand.New(rand.NewPCG(seed, 3)).IntN(len(all))]
 	}
-	for _, f := range frontEnds() {
-		if f.Name() == *only {
-			return f
-		}
+	front, err := frontend.Named(*only)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("no front end is called %q", *only)
-	return nil
+	return front
 }
