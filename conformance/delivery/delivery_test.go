@@ -19,6 +19,7 @@ import (
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/failover"
 	"github.com/awsdb/awsdb/lab"
+	"github.com/awsdb/awsdb/pgdriver"
 )
 
 // cut is where the connection breaks.
@@ -99,17 +100,24 @@ const (
 	beginTx
 	commitTx
 	rollbackTx
+	bulk // COPY
 )
 
 // beginning is what no other statement begins with, but for awsdb's own.
 func (k kind) beginning(sql frontend.SQL) string {
 	verb, _, _ := strings.Cut(sql.Rows, " ")
-	return strings.ToLower([]string{"insert", verb, sql.Begin, sql.Commit, "rollback"}[k])
+	return strings.ToLower([]string{"insert", verb, sql.Begin, sql.Commit, "rollback", "copy"}[k])
+}
+
+// is tells that a server has received a statement of that kind.
+func is(f frontend.Frontend, sql frontend.SQL, k kind, s lab.Statement) bool {
+	return !f.Own(s.SQL) && strings.HasPrefix(strings.ToLower(s.SQL), k.beginning(sql))
 }
 
 // database is a pool, and how one speaks to it.
 type database struct {
 	*sql.DB
+	pool      *pgdriver.Pool // nil unless the front end is one
 	sql       frontend.SQL
 	insertArg string
 }
@@ -177,6 +185,21 @@ var calls = []call{
 			arm()
 			return drain(s.QueryContext(ctx, 5))
 		})
+	}},
+	{"exec, not for the first time", write, true, func(ctx context.Context, db database, arm func()) error {
+		if _, err := db.ExecContext(ctx, db.insertArg, 7); err != nil {
+			return err
+		}
+		arm()
+		_, err := db.ExecContext(ctx, db.insertArg, 7)
+		return err
+	}},
+	{"query, not for the first time", query, true, func(ctx context.Context, db database, arm func()) error {
+		if err := drain(db.QueryContext(ctx, db.sql.RowsOf, 5)); err != nil {
+			return err
+		}
+		arm()
+		return drain(db.QueryContext(ctx, db.sql.RowsOf, 5))
 	}},
 	{"begin", beginTx, false, func(ctx context.Context, db database, arm func()) error {
 		arm()
@@ -291,13 +314,13 @@ func deliver(t *testing.T, f frontend.Frontend, mode string, follows bool, c cal
 	if _, err := db.ExecContext(ctx, "create table t (id bigint)"); err != nil {
 		t.Fatal(err)
 	}
-	for _, i := range cluster.Instances() {
-		i.ResetStatements()
-	}
-	isIt := func(s lab.Statement) bool {
-		return !f.Own(s.SQL) && strings.HasPrefix(strings.ToLower(s.SQL), c.kind.beginning(db.sql))
-	}
-	err = c.run(ctx, db, func() { arm(cluster, knife, at, isIt) })
+	isIt := func(s lab.Statement) bool { return is(f, db.sql, c.kind, s) }
+	err = c.run(ctx, db, func() {
+		for _, i := range cluster.Instances() {
+			i.ResetStatements()
+		}
+		arm(cluster, knife, at, isIt)
+	})
 	got := expectation{received(cluster, isIt), told(err)}
 	if got != want {
 		t.Errorf("received %d times, told %q; want %d times, %q; error: %v", got.received, got.told, want.received, want.told, err)
@@ -325,7 +348,7 @@ func open(t *testing.T, f frontend.Frontend, o frontend.Options, follows bool) d
 		t.Fatal(err)
 	}
 	h.SetMaxOpenConns(1) // so that the connection that was warmed up is the one that breaks
-	return database{h.DB, f.SQL(), f.SQL().Bind("insert into t (id) values (?)")}
+	return database{h.DB, h.Native, f.SQL(), f.SQL().Bind("insert into t (id) values (?)")}
 }
 
 func received(cluster *lab.Cluster, isIt func(lab.Statement) bool) int {
