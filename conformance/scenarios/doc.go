@@ -3,12 +3,14 @@
 // cluster of the lab through the public API: most in virtual time, with exact
 // limits, some on loopback sockets. The scenario's number is in the test's name.
 //
-// Each runs for every front end, see package frontend; those about something that
-// only one engine has are in a file named after it. PostgreSQL alone has listeners
-// (B102), servers that answer while they start (B39), and a driver that sees that a
-// session was left in a transaction (B104); MySQL alone an error that needs its text
-// to be understood (B40), a driver that looks at idle sockets (B79, B80) and
-// one that gives up reading after a time of its own, implicit commits, several
+// Each runs for every front end, see package frontend: both drivers of database/sql, and
+// the native pool, of which all is asked that a scenario says of a *sql.DB. Where it cannot
+// do that, the reason is in frontend.Unlike; what it alone has is in ../pgxpool.
+// Scenarios about something that only one engine has are in a file named after it.
+// PostgreSQL alone has listeners (B102), servers that answer while they start (B39), and a
+// driver that sees that a session was left in a transaction (B104); MySQL alone an error
+// that needs its text to be understood (B40), a driver that looks at idle sockets (B79,
+// B80) and one that gives up reading after a time of its own, implicit commits, several
 // statements in one text, and files in the middle of a statement.
 //
 // Scenarios that have no test of that name here, and where they are covered:
@@ -37,8 +39,9 @@
 //	B108-B118     bluegreen's, customendpoint's, iamauth's
 //
 // What the host monitor does is in the files monitor_*_test.go: alone, where times are
-// exact, and together with failover. B81 is about database/sql here; the pgxpool half
-// comes with pgdriver's native pool. B102 is about connections pinned by sql.Conn.
+// exact, and together with failover. B81, B101 and B102 are here for whatever a *sql.DB
+// gives, a native pool's as well; hooks, hijacked connections and listeners of a native
+// pool are in ../pgxpool.
 //
 // Asks of the ranked list: 1 hygiene_test.go; 3 errors_test.go; 6 loss_test.go; 7
 // and 8 names_test.go; 9 TestB67; 10 to 13 lifecycle_test.go; 15 hygiene_test.go;
