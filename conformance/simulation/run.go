@@ -162,7 +162,7 @@ func (r *run) work(number int) {
 			r.problem("reader pool: %v", err)
 			return
 		}
-		defer readers.Close() //nolint:errcheck // checked by the connection counts
+		defer r.close(readers)
 		w := r.newWorker(readers, 100)
 		workers.Go(func() { w.readLoop(ctx) })
 	}
@@ -240,14 +240,22 @@ func (r *run) checkAlive() {
 
 // shutDown closes the handle: nothing may be left of it on any host.
 func (r *run) shutDown() {
-	if err := r.pool.Close(); err != nil {
-		r.problem("close: %v", err)
-	}
+	r.close(r.pool)
 	time.Sleep(100 * time.Millisecond) // the servers' side of the connections
 	for _, i := range r.cluster.Instances() {
 		if n := i.Connections(); n != 0 {
 			r.problem("%d connections to %s after Close", n, i.ID())
 		}
+	}
+}
+
+// close closes a pool that nobody uses any more. Whatever was not given back would keep
+// it, and the run, for ever.
+func (r *run) close(p *pool) {
+	endless := time.AfterFunc(time.Hour, func() { panic(fmt.Sprintf("seed %d: Close does not return", r.seed)) })
+	defer endless.Stop()
+	if err := p.Close(); err != nil {
+		r.problem("close: %v", err)
 	}
 }
 
