@@ -289,9 +289,13 @@ func requestTLS(c net.Conn) error {
 // is "conn closed", which it also calls safe to repeat: with pgx's stdlib on top,
 // database/sql would send the statement three times. So the loss passes for a timeout
 // when it is looked at first, and pgx reads once more. COPY does not look ahead: it
-// closes the connection before it asks what to report.
+// closes the connection before it asks what to report. The end of a TLS session is a loss
+// as well, though the socket under it knows of none.
 func (s *session) readable(err error) error {
 	var lost *core.LostError
+	if s.conn != nil && !errors.As(err, &lost) { // tests have sessions without one
+		err = s.conn.Link().Failed(err)
+	}
 	if !errors.As(err, &lost) {
 		return err
 	}
