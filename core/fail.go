@@ -25,7 +25,7 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 		return c.canceled(ctx, call, sent, closed, err)
 	case fault == FaultReadOnly && !c.readOnly:
 		return c.refused(ctx, call, err)
-	case lost == nil && !closed && (!fault.lost() || (fault == FaultLink && c.vouched())):
+	case !closed && c.spared(lost, fault):
 		return c.answered(call, err)
 	}
 	// Who begins a transaction knows that the one before is over, also when
@@ -46,9 +46,18 @@ func (c *Conn) fail(ctx context.Context, call Call, sent bool, err error) error 
 	return c.endTx(e)
 }
 
+// spared tells that an error is not of the connection: that is intact, or was lost only
+// after an answer had been read in full.
+func (c *Conn) spared(lost *LostError, fault Fault) bool {
+	if lost == nil && !fault.lost() {
+		return true
+	}
+	return ((lost == nil && fault == FaultLink) || (lost != nil && !fault.lost())) && c.vouched()
+}
+
 // vouched tells that the driver says that its connection is as good as before: the
-// network error is of something else, such as what the application gives to LOAD
-// DATA to read.
+// error is of something else, such as what the application gives to LOAD DATA to read,
+// or the server's.
 func (c *Conn) vouched() bool {
 	v, ok := c.Native.(driver.Validator)
 	return ok && v.IsValid()
