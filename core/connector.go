@@ -82,13 +82,14 @@ type Connector struct {
 	cluster   *Cluster
 	chain     *chain
 
-	ctx      context.Context // ends with Close; parent of the handle's runners
-	cancel   context.CancelCauseFunc
-	closed   atomic.Bool
-	calls    context.Context // ends with Drain
-	endCalls context.CancelCauseFunc
-	draining atomic.Bool
-	runners  sync.WaitGroup
+	ctx       context.Context // ends with Close; parent of the handle's runners
+	cancel    context.CancelCauseFunc
+	closed    atomic.Bool
+	calls     context.Context // ends with Drain
+	endCalls  context.CancelCauseFunc
+	draining  atomic.Bool
+	abandoned atomic.Bool
+	runners   sync.WaitGroup
 
 	mu      sync.Mutex // guards started against Close
 	started bool
@@ -282,25 +283,34 @@ func (k *Connector) connectError(err error) error {
 // Drain is the first part of Close, for pools that wait until their users have given
 // all connections back: nothing is opened any more, and calls that wait for a failover
 // end with ErrClosed, but hosts are watched on behalf of the calls in flight. A driver
-// that has given up a call still tells the server so, as the pool waits for that too.
-func (k *Connector) Drain() { k.drain(false) }
-
-// drain: all means that nobody waits for what a driver does after its connection has been
-// closed, and for its cancel requests.
-func (k *Connector) drain(all bool) {
+// that has given up a call may still tell the server so, until [Connector.Abandon].
+func (k *Connector) Drain() {
 	k.draining.Store(true)
 	searching := k.cluster.Searching()
 	k.endCalls(ErrClosed)
 	for l := range k.cluster.Links() {
-		left := l.side || l.released.Load()
-		if l.owner == k && ((all && left) || l.opening.Load() || (searching && l.Blocked() > 0)) {
+		if l.owner == k && (l.opening.Load() || (searching && l.Blocked() > 0)) {
 			l.Abort(ErrClosed)
 		}
 	}
 }
 
-// admits tells whether a socket may still be opened.
-func (k *Connector) admits(side bool) bool { return !k.closed.Load() && (side || !k.draining.Load()) }
+// Abandon is the second part of Close: what drivers still do with connections that they
+// have closed is cut, and so are their cancel requests. It is for pools that wait for
+// these, which may never be answered.
+func (k *Connector) Abandon() {
+	k.abandoned.Store(true)
+	for l := range k.cluster.Links() {
+		if l.owner == k && (l.side || l.released.Load()) {
+			l.Abort(ErrClosed)
+		}
+	}
+}
+
+// admits tells whether a socket may be opened; side: for a cancel request.
+func (k *Connector) admits(side bool) bool {
+	return !k.draining.Load() || (side && !k.abandoned.Load())
+}
 
 // Close implements io.Closer: sql.DB.Close calls it. Calls that wait for a
 // failover end with ErrClosed; background work is awaited; connections that
@@ -313,7 +323,8 @@ func (k *Connector) Close() error {
 	if closed {
 		return nil
 	}
-	k.drain(true)
+	k.Drain()
+	k.Abandon()
 	k.cancel(ErrClosed)
 	k.runners.Wait()
 	leave(k)

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -56,13 +57,27 @@ func (p *Pool) Connector() *core.Connector { return p.connector }
 
 // Close closes all connections and ends all that was started for the pool. Like
 // pgxpool's it waits until every connection has been given back; calls that wait for a
-// connection or a failover, and all later ones, end with core.ErrClosed.
+// connection or a failover, and all later ones, end with core.ErrClosed. Servers are told
+// of calls that have just been canceled, but a server that does not listen is not waited for.
 func (p *Pool) Close() {
 	p.closing.Store(true)
 	p.connector.Drain()
-	p.Pool.Close()
+	closed := make(chan struct{})
+	go func() { defer close(closed); p.Pool.Close() }()
+	limit := time.NewTimer(farewellLimit)
+	defer limit.Stop()
+	select {
+	case <-closed:
+	case <-limit.C:
+		p.connector.Abandon()
+		<-closed
+	}
 	_ = p.connector.Close() // has nothing to report
 }
+
+// farewellLimit is how long Close waits for servers to take a cancel request: some round
+// trips within a region. pgx itself would wait for 15 s.
+const farewellLimit = 50 * time.Millisecond
 
 // Cause says of an error that came from the bare *pgxpool.Pool, from one of its connections
 // or transactions, or from a *pgx.Conn, what awsdb knows of it. If the connection was lost
