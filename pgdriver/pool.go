@@ -97,17 +97,22 @@ func again(attempt int, err error) bool {
 }
 
 // Exec is pgxpool's Exec.
-func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.CommandTag, err error) {
+func (p *Pool) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	for attempt := 1; ; attempt++ {
-		var c Conn
-		if c, err = p.acquire(ctx, attempt); err == nil {
-			tag, err = c.Exec(ctx, sql, args...)
-			c.Release()
-		}
+		tag, err := p.exec(ctx, attempt, sql, args)
 		if !again(attempt, err) {
 			return tag, err
 		}
 	}
+}
+
+func (p *Pool) exec(ctx context.Context, attempt int, sql string, args []any) (pgconn.CommandTag, error) {
+	c, err := p.acquire(ctx, attempt)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	defer c.Release() // an argument may panic when it is encoded
+	return c.Exec(ctx, sql, args...)
 }
 
 // Query is pgxpool's Query. [pgx.Rows.Err] is of the same kind as other methods' errors.

@@ -128,12 +128,18 @@ func (s *session) sendBatch(ctx context.Context, q querier, b *pgx.Batch, lease 
 		return pgx.FailedBatchResults(b, err)
 	}
 	r := &poolBatch{inner: q.SendBatch(ctx, b), open: s.read(ctx, call), lease: lease}
-	if t := r.inner.Tx(); t != nil {
-		s.conn.TxBegun(false)
-		s.beginning = true
-		r.open.call.Query = textOf(b)
-		r.open.tx, r.lease = s.newTx(t, lease), nil
+	t := r.inner.Tx()
+	if t == nil {
+		return r
 	}
+	if _, inside := q.(pgx.Tx); inside { // pgx has refused to begin another
+		r.open.tx = &tx{inner: t}
+		return r
+	}
+	s.conn.TxBegun(false)
+	s.beginning = true
+	r.open.call.Query = textOf(b)
+	r.open.tx, r.lease = s.newTx(t, lease), nil
 	return r
 }
 

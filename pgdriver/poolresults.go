@@ -1,7 +1,9 @@
 package pgdriver
 
 import (
+	"cmp"
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -35,9 +37,9 @@ type reading struct {
 	anew repetition // of a row of a Pool
 
 	// Of a batch:
-	tx  *tx   // that it has begun, and that owns its lease
-	raw error // of pgx, reported as err
-	err error
+	tx   *tx   // that it has begun, and that owns its lease
+	err  error // as reported
+	over bool  // it is closed: the connection may be somebody else's by now
 }
 
 // repetition is what it takes to ask for a row on another connection.
@@ -263,9 +265,10 @@ func (r *poolBatch) report(err error) error {
 	if err == nil || o == nil {
 		return err
 	}
-	if o.raw == nil || err != o.raw { //nolint:errorlint // the very same error is not reported twice
-		o.raw, o.err = err, o.s.leave(o.ctx, o.call, err)
+	if o.over || (o.tx != nil && o.tx.closed()) || errors.As(o.err, new(*core.Error)) {
+		return cmp.Or(o.err, err)
 	}
+	o.err = o.s.leave(o.ctx, o.call, err)
 	return o.err
 }
 
@@ -298,22 +301,31 @@ func (r *poolBatch) QueryRow() pgx.Row {
 
 // Close implements pgx.BatchResults.
 func (r *poolBatch) Close() error {
-	err := r.report(r.inner.Close())
-	switch o := r.open; {
-	case o == nil:
-	case o.tx != nil:
-		if !o.tx.closed() { // else the connection may be somebody else's by now
-			o.s.beginning = false
-		}
-	case o.raw == nil:
-		err = o.end(err)
-		r.open = nil
+	o := r.open
+	if o != nil && o.over {
+		return o.err
 	}
 	if r.lease != nil {
-		r.lease.Release()
-		r.lease = nil
+		defer r.release() // also when a function of the batch panics
+	}
+	err := r.report(r.inner.Close())
+	switch {
+	case o == nil:
+	case o.tx == nil && o.err == nil:
+		err = o.end(err)
+		r.open = nil
+	default:
+		if o.tx != nil && !o.tx.closed() {
+			o.s.beginning = false
+		}
+		o.over, o.err = true, err
 	}
 	return err
+}
+
+func (r *poolBatch) release() {
+	r.lease.Release()
+	r.lease = nil
 }
 
 // Tx implements pgx.BatchResults.

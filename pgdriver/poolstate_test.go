@@ -1,10 +1,12 @@
 package pgdriver
 
 import (
+	"database/sql/driver"
 	"errors"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -35,5 +37,109 @@ func TestAnswerBeforeLoss(t *testing.T) {
 				t.Errorf("the next call: %v", err)
 			}
 		})
+	}
+}
+
+// uncomparable is an error that cannot be compared, as validators' are.
+type uncomparable []string
+
+func (uncomparable) Error() string { return "invalid" }
+
+// A batch may be closed more than once.
+func TestBatchIsClosedTwice(t *testing.T) {
+	cluster := started(t, lab.Options{Instances: 1})
+	p := pooled(t, cluster, nil)
+	b := new(pgx.Batch)
+	b.Queue("select 1").QueryRow(func(pgx.Row) error { return uncomparable{"x"} })
+	r := p.SendBatch(t.Context(), b)
+	for range 2 {
+		if err := r.Close(); !errors.As(err, new(uncomparable)) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// panicking is an argument that panics when it is encoded.
+type panicking struct{}
+
+func (panicking) Value() (driver.Value, error) { panic("argument") }
+
+// A panic of the application's does not cost a connection.
+func TestPanicInArgument(t *testing.T) {
+	cluster := started(t, lab.Options{Instances: 1})
+	p := pooled(t, cluster, nil)
+	func() {
+		defer func() { _ = recover() }()
+		_, err := p.Exec(t.Context(), "select $1::text", panicking{})
+		t.Errorf("no panic, but %v", err)
+	}()
+	if got := p.Stat().AcquiredConns(); got != 0 {
+		t.Errorf("%d connections are out", got)
+	}
+}
+
+// A batch that begins a transaction leaves the connection alone when that is over.
+func TestBatchAfterItsTransaction(t *testing.T) {
+	cluster := started(t, lab.Options{Instances: 1})
+	p := pooled(t, cluster, nil, "pool_max_conns=1")
+	ctx := t.Context()
+	b := new(pgx.Batch)
+	b.BeginTx(pgx.TxOptions{})
+	b.Queue("select 1 / 0")
+	r := p.SendBatch(ctx, b)
+	first := r.Close()
+	if pgErr := (*pgconn.PgError)(nil); !errors.As(first, &pgErr) {
+		t.Fatal(first)
+	}
+	if err := r.Tx().Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := p.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster.Writer().ResetConnections()
+	if _, err := tx.Exec(ctx, "select 1"); !errors.As(err, new(*core.Error)) {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != first { //nolint:errorlint // the very same
+		t.Errorf("closed again: %v, want %v", err, first)
+	}
+	if _, err := r.Exec(); errors.As(err, new(*core.Error)) {
+		t.Errorf("the error of another user: %v", err)
+	}
+	if err := tx.Rollback(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// A batch that fails to begin its transaction gives its connection back as good as new.
+func TestBatchThatBeginsNoTransaction(t *testing.T) {
+	cluster := started(t, lab.Options{Instances: 1})
+	p := pooled(t, cluster, nil, "pool_max_conns=1")
+	ctx := t.Context()
+	b := new(pgx.Batch)
+	b.BeginTx(pgx.TxOptions{BeginQuery: "select 1 / 0"})
+	r := p.SendBatch(ctx, b)
+	if err := r.Close(); err == nil {
+		t.Fatal("no error")
+	}
+	if err := r.Tx().Rollback(ctx); !errors.Is(err, pgx.ErrTxClosed) {
+		t.Fatal(err)
+	}
+	c := acquired(t, p)
+	if p.Stat().NewConnsCount() != 1 || c.session.conn.InTx() {
+		t.Errorf("%d connections, in a transaction: %v", p.Stat().NewConnsCount(), c.session.conn.InTx())
+	}
+	tx, err := c.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = tx.SendBatch(ctx, b)
+	if err := errors.Join(r.Tx().Rollback(ctx), r.Close()); !errors.Is(err, pgx.ErrTxClosed) || !c.session.conn.InTx() {
+		t.Errorf("a second transaction: %v, in a transaction: %v", err, c.session.conn.InTx())
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Error(err)
 	}
 }

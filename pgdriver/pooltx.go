@@ -100,7 +100,12 @@ func (t *tx) Rollback(ctx context.Context) error {
 		return t.inner.Rollback(ctx)
 	}
 	ctx, ongoing, _ := t.span.s.conn.Enter(ctx, core.Call{Op: core.OpRollback}) // never refused
-	err := t.span.s.conn.Leave(ctx, ongoing, t.inner.Rollback(ctx))
+	err := t.inner.Rollback(ctx)
+	if errors.Is(err, pgx.ErrTxClosed) { // the batch that was to begin it has failed
+		_ = t.span.s.conn.Leave(ctx, ongoing, nil)
+	} else {
+		err = t.span.s.conn.Leave(ctx, ongoing, err)
+	}
 	t.end()
 	return err
 }
