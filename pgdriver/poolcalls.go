@@ -22,26 +22,59 @@ type querier interface {
 
 // leave ends a call of the session.
 func (s *session) leave(ctx context.Context, o core.Ongoing, err error) error {
-	if err != nil && s.conn.InTx() && (endsTx(o.Query) || (!s.beginning && s.pgx.PgConn().TxStatus() == 'I')) {
+	if err != nil && s.conn.InTx() && (endsTx(o.Query, false) || (!s.beginning && s.pgx.PgConn().TxStatus() == 'I')) {
 		s.conn.Leaky() // somebody has sent a COMMIT of his own, now or before
 	}
 	return s.conn.Leave(ctx, o, err)
 }
 
-// endsTx tells that a text may hold a statement that commits: when it is lost, its
-// transaction may not be rolled back. Where it is not sure it says yes.
-func endsTx(sql string) bool {
+// endsTx tells that a text may hold a statement that commits, or one that is committed at
+// once because it follows a ROLLBACK; more tells that others follow the text. When it is
+// lost, its transaction may not be rolled back. Where it is not sure it says yes.
+func endsTx(sql string, more bool) bool {
 	sql, sure := skipComments(sql)
 	if !sure {
 		return true
 	}
-	for statement := range strings.SplitSeq(sql, ";") {
-		words := strings.Fields(statement)
-		if len(words) == 0 {
-			continue
+	for sql != "" {
+		statement, rest, _ := strings.Cut(sql, ";")
+		statement = strings.TrimSpace(statement)
+		first, others := word(statement)
+		switch {
+		case strings.HasPrefix(statement, "--"), strings.HasPrefix(statement, "/*"):
+			return true
+		case is(first, "commit"), is(first, "end"), is(first, "prepare"):
+			return true
+		case is(first, "rollback"), is(first, "abort"):
+			if w, next := word(others); is(w, "work") || is(w, "transaction") {
+				others = next
+			}
+			if w, _ := word(others); !is(w, "to") && (more || strings.TrimSpace(rest) != "") {
+				return true
+			}
 		}
-		switch first := strings.ToLower(words[0]); {
-		case first == "commit", first == "end", first == "prepare", strings.HasPrefix(first, "--"), strings.HasPrefix(first, "/*"):
+		sql = rest
+	}
+	return false
+}
+
+// word is the word of ASCII letters that a text begins with, and what follows it.
+func word(sql string) (first, rest string) {
+	sql = strings.TrimSpace(sql)
+	end := strings.IndexFunc(sql, func(c rune) bool { return (c|0x20) < 'a' || (c|0x20) > 'z' })
+	if end < 0 {
+		end = len(sql)
+	}
+	return sql[:end], sql[end:]
+}
+
+func is(word, keyword string) bool { return strings.EqualFold(word, keyword) }
+
+// readOnly tells that a text begins a transaction that is read-only.
+func readOnly(begin string) bool {
+	words := strings.FieldsFunc(strings.ToLower(begin), func(c rune) bool { return c < 'a' || c > 'z' })
+	for i, w := range words[:max(len(words)-1, 0)] {
+		if w == "read" && words[i+1] == "only" {
 			return true
 		}
 	}
@@ -78,6 +111,9 @@ func (s *session) exec(ctx context.Context, q querier, sql string, args []any) (
 		return pgconn.CommandTag{}, err
 	}
 	tag, err := q.Exec(ctx, sql, args...)
+	if err == nil && len(args) == 0 && s.conn.InTx() && endsTx(sql, false) {
+		s.conn.Leaky() // the transaction that is open now, if any, is another
+	}
 	return tag, s.leave(ctx, call, err)
 }
 
@@ -136,18 +172,22 @@ func (s *session) sendBatch(ctx context.Context, q querier, b *pgx.Batch, lease 
 		r.open.tx = &tx{inner: t}
 		return r
 	}
-	s.conn.TxBegun(false)
+	s.conn.TxBegun(readOnly(b.QueuedQueries[0].SQL))
 	s.beginning = true
 	r.open.call.Query = textOf(b)
 	r.open.tx, r.lease = s.newTx(t, lease), nil
 	return r
 }
 
-// textOf are the statements of a batch that end a transaction, if any.
+// textOf is the statement of a batch that ends a transaction, if any, in a form that says
+// so by itself.
 func textOf(b *pgx.Batch) string {
-	for _, q := range b.QueuedQueries {
-		if endsTx(q.SQL) {
+	for i, q := range b.QueuedQueries {
+		if endsTx(q.SQL, false) {
 			return q.SQL
+		}
+		if more := i < len(b.QueuedQueries)-1; more && endsTx(q.SQL, more) {
+			return q.SQL + ";" + b.QueuedQueries[i+1].SQL
 		}
 	}
 	return ""
@@ -162,6 +202,6 @@ func (s *session) beginTx(ctx context.Context, c *pgx.Conn, opts pgx.TxOptions, 
 	if err = s.conn.Leave(ctx, call, err); err != nil {
 		return nil, err
 	}
-	s.conn.TxBegun(opts.AccessMode == pgx.ReadOnly)
+	s.conn.TxBegun(opts.AccessMode == pgx.ReadOnly || readOnly(opts.BeginQuery))
 	return s.newTx(t, lease), nil
 }

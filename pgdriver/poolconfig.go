@@ -109,7 +109,7 @@ func surfaceConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 	c.AfterConnect = inherit(c.AfterConnect)
 	onError, build := c.OnPgError, c.BuildContextWatcherHandler
 	c.OnPgError = func(pg *pgconn.PgConn, e *pgconn.PgError) bool {
-		if s, ok := pg.Conn().(*session); ok && e.Code == stateReadOnly && s.conn.Link().Want() == core.RoleWriter {
+		if s, ok := pg.Conn().(*session); ok && e.Code == stateReadOnly && s.conn.Link().Want() == core.RoleWriter && !s.conn.ReadOnly() {
 			s.conn.Cluster().Look(s.conn.Link().Host())
 		}
 		return onError == nil || onError(pg, e)

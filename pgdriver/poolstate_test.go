@@ -3,6 +3,7 @@ package pgdriver
 import (
 	"database/sql/driver"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +12,130 @@ import (
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
+
+// What is lost after the application has ended its transaction by a statement may have
+// been committed.
+func TestLossAfterTransactionEndedByStatement(t *testing.T) {
+	ctx := t.Context()
+	exec := func(t *testing.T, tx pgx.Tx, sql string) {
+		t.Helper()
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const insert = "insert into t (n) values (2)"
+	tests := map[string]func(t *testing.T, p *Pool, c Conn, tx pgx.Tx) error{
+		"in the transaction": func(t *testing.T, _ *Pool, _ Conn, tx pgx.Tx) error {
+			exec(t, tx, "commit")
+			_, err := tx.Exec(ctx, insert)
+			return err
+		},
+		"query": func(t *testing.T, _ *Pool, _ Conn, tx pgx.Tx) error {
+			exec(t, tx, "commit")
+			return tx.QueryRow(ctx, insert+" returning n").Scan(new(int))
+		},
+		"batch": func(t *testing.T, _ *Pool, _ Conn, tx pgx.Tx) error {
+			exec(t, tx, "commit")
+			b := new(pgx.Batch)
+			b.Queue(insert)
+			return tx.SendBatch(ctx, b).Close()
+		},
+		"connection": func(t *testing.T, _ *Pool, c Conn, _ pgx.Tx) error {
+			if _, err := c.Exec(ctx, "commit"); err != nil {
+				t.Fatal(err)
+			}
+			_, err := c.Exec(ctx, insert)
+			return err
+		},
+		"next user": func(t *testing.T, p *Pool, c Conn, tx pgx.Tx) error {
+			exec(t, tx, "commit")
+			c.Release()
+			_, err := p.Exec(ctx, insert)
+			return err
+		},
+		"another transaction": func(t *testing.T, _ *Pool, _ Conn, tx pgx.Tx) error {
+			exec(t, tx, "commit; begin")
+			_, err := tx.Exec(ctx, insert)
+			return err
+		},
+		"after a rollback in one text": func(_ *testing.T, _ *Pool, _ Conn, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "rollback; "+insert)
+			return err
+		},
+		"after a rollback in one batch": func(_ *testing.T, _ *Pool, _ Conn, tx pgx.Tx) error {
+			b := new(pgx.Batch)
+			b.Queue("rollback")
+			b.Queue(insert)
+			return tx.SendBatch(ctx, b).Close()
+		},
+		"batch that begins and commits": func(_ *testing.T, _ *Pool, c Conn, tx pgx.Tx) error {
+			if err := tx.Rollback(ctx); err != nil {
+				return err
+			}
+			b := new(pgx.Batch)
+			b.BeginTx(pgx.TxOptions{})
+			b.Queue(insert)
+			b.Queue("commit")
+			return c.SendBatch(ctx, b).Close()
+		},
+	}
+	for name, call := range tests {
+		t.Run(name, func(t *testing.T) {
+			cluster := started(t, lab.Options{Instances: 1})
+			p := pooled(t, cluster, nil, "pool_max_conns=1")
+			if _, err := p.Exec(ctx, "create table t (n int8)"); err != nil {
+				t.Fatal(err)
+			}
+			c := acquired(t, p)
+			tx, err := c.Begin(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			exec(t, tx, "insert into t (n) values (1)")
+			cluster.Writer().OnStatement(func(s lab.Statement) lab.Fate {
+				if name == "batch that begins and commits" {
+					if s.SQL == "commit" {
+						return lab.CutAfter()
+					}
+				} else if strings.HasPrefix(s.SQL, "insert") {
+					return lab.CutAfter()
+				}
+				return lab.Run()
+			})
+			if err := call(t, p, c, tx); !errors.Is(err, core.ErrOutcomeUnknown) || core.SafeToRepeat(err) || errors.Is(err, driver.ErrBadConn) {
+				t.Errorf("got %v, safe to repeat: %v", err, core.SafeToRepeat(err))
+			}
+		})
+	}
+}
+
+// Whoever asked for a transaction that is read-only, in whatever words, learns nothing
+// about the host from a refused write.
+func TestReadOnlyTransaction(t *testing.T) {
+	cluster := started(t, lab.Options{Instances: 1})
+	c := acquired(t, pooled(t, cluster, nil))
+	for name, opts := range map[string]pgx.TxOptions{"mode": {AccessMode: pgx.ReadOnly}, "text": {BeginQuery: "begin read only"}} {
+		tx, err := c.BeginTx(t.Context(), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !c.session.conn.ReadOnly() {
+			t.Errorf("%s: not read-only", name)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b := new(pgx.Batch)
+		b.BeginTx(opts)
+		r := c.SendBatch(t.Context(), b)
+		if !c.session.conn.ReadOnly() {
+			t.Errorf("%s: batch: not read-only", name)
+		}
+		if err := errors.Join(r.Close(), r.Tx().Rollback(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
 
 // What the server has answered in full is an answer, whatever befell the connection since.
 func TestAnswerBeforeLoss(t *testing.T) {
