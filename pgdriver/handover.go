@@ -112,7 +112,7 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error)
 	}
 	s := &session{
 		Conn: from.Conn, conn: c, number: a.latest.Add(1), all: a,
-		dialBeside: from.Config.DialFunc, tls: from.TLSConfig, direct: from.Config.SSLNegotiation == "direct",
+		dialBeside: dialBeside(from), tls: certified(from), direct: from.Config.SSLNegotiation == "direct",
 		noted: from.CustomData,
 	}
 	if s.greeting, err = greeting(from); err != nil {
@@ -262,6 +262,28 @@ func (s *session) side(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return encrypted, nil
+}
+
+// dialBeside is how the host of a connection is dialled once more. A server may have bound
+// a Unix socket by a relative name, which leads nowhere from here.
+func dialBeside(from *pgconn.HijackedConn) pgconn.DialFunc {
+	dial := from.Config.DialFunc
+	if from.Conn.RemoteAddr().Network() != "unix" {
+		return dial
+	}
+	network, addr := pgconn.NetworkAddress(from.Config.Host, from.Config.Port)
+	return func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, network, addr) }
+}
+
+// certified is the TLS configuration of a connection, without the client's certificate
+// where sslcertmode says so.
+func certified(from *pgconn.HijackedConn) *tls.Config {
+	if from.TLSConfig == nil || from.Config.SSLCertMode != "disable" {
+		return from.TLSConfig
+	}
+	c := from.TLSConfig.Clone()
+	c.Certificates, c.GetClientCertificate = nil, nil
+	return c
 }
 
 // requestTLS asks the server to go on with TLS.

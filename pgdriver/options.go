@@ -90,6 +90,9 @@ func newConnector(cfg *pgx.ConnConfig, o options) (*core.Connector, error) {
 	if cfg.RuntimeParams == nil {
 		cfg.RuntimeParams = map[string]string{}
 	}
+	if _, twice := cfg.RuntimeParams[configuredKey]; twice {
+		return nil, fmt.Errorf("%w: this configuration belongs to a pool that follows its cluster already: parse the connection string again", core.ErrConfig)
+	}
 	maps.Copy(cfg.RuntimeParams, o.params)
 	settings, problems := core.TakeSettings(cfg.RuntimeParams)
 	if o.dial != nil {

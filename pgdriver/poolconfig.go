@@ -49,9 +49,6 @@ func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error)
 	if cfg == nil || cfg.ConnConfig == nil {
 		return nil, fmt.Errorf("%w: a pool needs a configuration from pgxpool.ParseConfig", core.ErrConfig)
 	}
-	if _, twice := cfg.ConnConfig.RuntimeParams[configuredKey]; twice {
-		return nil, fmt.Errorf("%w: this configuration belongs to a pool that follows its cluster already: parse the connection string again", core.ErrConfig)
-	}
 	onConnect := o.onConnect
 	o.onConnect, o.beforeConnect = nil, cfg.BeforeConnect
 	login := loginConfig(cfg.ConnConfig)
@@ -181,8 +178,11 @@ func (a *sessions) hook(cfg *pgxpool.Config, onConnect func(context.Context, *pg
 		return nil
 	}
 	cfg.PrepareConn = func(ctx context.Context, c *pgx.Conn) (bool, error) {
-		if s := sessionOf(c); s != nil && s.conn.ResetSession(ctx) != nil {
-			return false, nil
+		if s := sessionOf(c); s != nil {
+			s.conn.TxEnded() // also when the application has ended it by a statement
+			if s.conn.ResetSession(ctx) != nil {
+				return false, nil
+			}
 		}
 		if prepare != nil {
 			return prepare(ctx, c)

@@ -1,13 +1,17 @@
 package pgdriver
 
 import (
+	"context"
+	"crypto/tls"
 	"database/sql/driver"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -266,5 +270,75 @@ func TestBatchThatBeginsNoTransaction(t *testing.T) {
 	}
 	if err := tx.Commit(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// The next user of a connection is in no transaction, whatever the one before has said.
+func TestTransactionEndedByStatementIsForgotten(t *testing.T) {
+	cluster := started(t, lab.Options{Instances: 1})
+	p := pooled(t, cluster, nil, "pool_max_conns=1")
+	c, err := p.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(t.Context(), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	c.Release()
+	if c := acquired(t, p); c.session.conn.InTx() || p.Stat().NewConnsCount() != 1 {
+		t.Errorf("in a transaction: %v, %d connections", c.session.conn.InTx(), p.Stat().NewConnsCount())
+	}
+}
+
+// A configuration that awsdb has changed is not changed again: its dialer opens sessions,
+// not sockets, and the parameters are gone.
+func TestConfigurePoolTwice(t *testing.T) {
+	cluster := started(t, lab.Options{Instances: 1})
+	p := pooled(t, cluster, nil)
+	if _, err := NewPool(t.Context(), p.Config()); !errors.Is(err, core.ErrConfig) {
+		t.Errorf("NewPool: %v", err)
+	}
+	if _, err := NewConnector(p.Config().ConnConfig); !errors.Is(err, core.ErrConfig) {
+		t.Errorf("NewConnector: %v", err)
+	}
+	p.Config().ConnConfig.RuntimeParams["search_path"] = "x" // no panic
+
+	// pgx itself may use it.
+	db := stdlib.OpenDB(*p.Config().ConnConfig)
+	defer db.Close() //nolint:errcheck // the pool's Close would tell
+	if err := db.PingContext(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// unixConn is a socket that a server has bound by a relative name.
+type unixConn struct{ net.Conn }
+
+func (unixConn) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix", Name: "./.s.PGSQL.5433"} }
+
+// A cancel request goes to the socket that the configuration names, and shows no
+// certificate where the login showed none.
+func TestBeside(t *testing.T) {
+	var dialled string
+	from := &pgconn.HijackedConn{
+		Conn:      unixConn{},
+		TLSConfig: &tls.Config{Certificates: make([]tls.Certificate, 1)},
+		Config: &pgconn.Config{Host: "/run/db", Port: 5433, SSLCertMode: "disable", DialFunc: func(_ context.Context, network, addr string) (net.Conn, error) {
+			dialled = network + " " + addr
+			return nil, net.ErrClosed
+		}},
+	}
+	if _, err := dialBeside(from)(t.Context(), "unix", "./.s.PGSQL.5433"); !errors.Is(err, net.ErrClosed) || dialled != "unix /run/db/.s.PGSQL.5433" {
+		t.Errorf("%v, dialled %q", err, dialled)
+	}
+	if n := len(certified(from).Certificates); n != 0 {
+		t.Errorf("%d certificates", n)
+	}
+	from.Config.SSLCertMode = ""
+	if n := len(certified(from).Certificates); n != 1 {
+		t.Errorf("%d certificates by default", n)
 	}
 }
