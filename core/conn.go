@@ -279,11 +279,8 @@ func (c *Conn) intact() bool {
 // Close implements driver.Conn.
 func (c *Conn) Close() error {
 	c.link.released.Store(true)
-	switch {
-	case c.link.condemned.Load() != nil && c.Cluster().Down(c.link.Host()) != nil:
+	if c.link.condemned.Load() != nil && c.Cluster().Down(c.link.Host()) != nil {
 		c.link.Abort(errBroken) // no farewell to a dead host
-	case c.connector.draining.Load() && !c.intact():
-		c.link.Abort(ErrClosed) // Drain came too early to do it
 	}
 	err := c.Native.Close()
 	if c.link.lost.Load() != nil {
