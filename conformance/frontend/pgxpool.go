@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/awsdb/awsdb/pgdriver"
@@ -67,11 +68,24 @@ func newPoolHandle(cfg *pgxpool.Config, opts ...pgdriver.Option) (*Handle, error
 }
 
 func (f pgxPool) Unwrap(driverConn any) (Query, bool) {
+	c, ok := PGX(driverConn)
+	if !ok {
+		return nil, false
+	}
+	return queryPGX(c), true
+}
+
+// PGX is pgx's connection under what the function given to sql.Conn.Raw receives, of both
+// front ends for PostgreSQL.
+func PGX(driverConn any) (*pgx.Conn, bool) {
 	if r, ok := driverConn.(interface{ Raw() driver.Conn }); ok {
-		return f.Unwrap(r.Raw())
+		return PGX(r.Raw())
 	}
-	if a, ok := driverConn.(*adapted); ok && a.pinned != nil {
-		return queryPGX(a.pinned.Conn()), true
+	if a, ok := driverConn.(*adapted); ok {
+		if a.pinned == nil {
+			return nil, false
+		}
+		return a.pinned.Conn(), true
 	}
-	return nil, false
+	return pgdriver.Unwrap(driverConn)
 }

@@ -14,13 +14,12 @@ import (
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
-	"github.com/awsdb/awsdb/pgdriver"
 )
 
 // onPGX runs f with pgx's own connection under a pinned one.
 func onPGX(conn *sql.Conn, f func(native *pgx.Conn) error) error {
 	return conn.Raw(func(driverConn any) error {
-		native, ok := pgdriver.Unwrap(driverConn)
+		native, ok := frontend.PGX(driverConn)
 		if !ok {
 			return errors.New("no pgx connection")
 		}
@@ -77,7 +76,7 @@ func TestB77_B102_NativeConnections(t *testing.T) {
 	for name, use := range nativeUses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			virtually(t, frontend.PostgreSQL, lab.Options{}, func(t *testing.T, c *cluster) {
+			onPostgreSQL(t, func(t *testing.T, c *cluster) {
 				p, w := monitored(t, c, c.Endpoint(), quick.params(monitorAlone)...)
 				mustExec(t, p, "create table t (id bigint)")
 				conn := p.hold(t, 1)[0]
@@ -113,7 +112,7 @@ func TestB77_B102_NativeConnections(t *testing.T) {
 
 // A connection that was taken away from pgx is still watched, and cut.
 func TestB77_HijackedConnection(t *testing.T) {
-	virtually(t, frontend.PostgreSQL, lab.Options{}, func(t *testing.T, c *cluster) {
+	onPostgreSQL(t, func(t *testing.T, c *cluster) {
 		p := open(t, c, c.Endpoint(), quick.params(monitorAlone)...)
 		conn := p.hold(t, 1)[0]
 		err := onPGX(conn, func(native *pgx.Conn) error {
@@ -139,7 +138,7 @@ func TestB77_HijackedConnection(t *testing.T) {
 // B46: a listener that hears nothing for a day is left alone, and still hears what
 // comes then.
 func TestB46_B102_QuietListener(t *testing.T) {
-	virtually(t, frontend.PostgreSQL, lab.Options{}, func(t *testing.T, c *cluster) {
+	onPostgreSQL(t, func(t *testing.T, c *cluster) {
 		d := detection{30 * time.Second, time.Minute, 3}
 		p, w := monitored(t, c, c.Endpoint(), d.params(monitorAlone)...)
 		conn, other := p.hold(t, 1)[0], p.hold(t, 1)[0]
@@ -173,7 +172,7 @@ func TestB75_NoCancelRequestAfterTheAbort(t *testing.T) {
 	for _, l := range mutes {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			virtually(t, frontend.PostgreSQL, lab.Options{}, func(t *testing.T, c *cluster) {
+			onPostgreSQL(t, func(t *testing.T, c *cluster) {
 				p, w := monitored(t, c, c.Endpoint(), quick.params(monitorAlone)...)
 				p.SetMaxOpenConns(5)
 				p.fill(t, 5)

@@ -12,8 +12,15 @@ import (
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
-	"github.com/awsdb/awsdb/pgdriver"
 )
+
+// onPostgreSQL is virtual for the front ends of that engine.
+func onPostgreSQL(t *testing.T, scenario func(t *testing.T, c *cluster)) {
+	t.Helper()
+	for _, f := range []frontend.Frontend{frontend.PostgreSQL, frontend.PGXPool} {
+		t.Run(f.Name(), func(t *testing.T) { virtually(t, f, lab.Options{}, scenario) })
+	}
+}
 
 // What is in this file is about things that only PostgreSQL has.
 
@@ -25,7 +32,7 @@ func TestB102_ListenerOnADeadWriter(t *testing.T) {
 			continue // the listener needs some answers first
 		}
 		t.Run(l.name, func(t *testing.T) {
-			virtually(t, frontend.PostgreSQL, lab.Options{}, func(t *testing.T, c *cluster) {
+			onPostgreSQL(t, func(t *testing.T, c *cluster) {
 				p := writable(t, c)
 				conn := p.hold(t, 1)[0]
 				if _, err := conn.ExecContext(t.Context(), "listen news"); err != nil {
@@ -33,7 +40,7 @@ func TestB102_ListenerOnADeadWriter(t *testing.T) {
 				}
 				listener := async(func() error {
 					return conn.Raw(func(driverConn any) error {
-						native, ok := pgdriver.Unwrap(driverConn)
+						native, ok := frontend.PGX(driverConn)
 						if !ok {
 							return errors.New("no pgx connection")
 						}
@@ -63,7 +70,7 @@ func TestB102_ListenerOnADeadWriter(t *testing.T) {
 // 57P03: the new writer is still starting up, and is waited for. Other servers refuse
 // connections until then.
 func TestB39_StartingUpIsWaitedFor(t *testing.T) {
-	virtually(t, frontend.PostgreSQL, lab.Options{}, func(t *testing.T, c *cluster) {
+	onPostgreSQL(t, func(t *testing.T, c *cluster) {
 		p := writable(t, c)
 		p.fill(t, 3)
 		var started atomic.Bool
@@ -101,7 +108,7 @@ func TestB39_StartingUpIsWaitedFor(t *testing.T) {
 // hook apply to every connection, also to those after a failover, and to none of
 // the monitor's.
 func TestSessionSettingsOnEveryConnection(t *testing.T) {
-	virtually(t, frontend.PostgreSQL, lab.Options{}, func(t *testing.T, c *cluster) {
+	onPostgreSQL(t, func(t *testing.T, c *cluster) {
 		var hooked atomic.Int64
 		hook := func(ctx context.Context, query frontend.Query) error {
 			hooked.Add(1)
@@ -134,7 +141,7 @@ func TestSessionSettingsOnEveryConnection(t *testing.T) {
 // anybody else. (pgx sees the transaction's state; go-sql-driver does not, see
 // TestB104_ForgottenTransactionIsAsUnderTheDriver.)
 func TestB104_ForgottenTransaction(t *testing.T) {
-	virtually(t, frontend.PostgreSQL, lab.Options{}, func(t *testing.T, c *cluster) {
+	onPostgreSQL(t, func(t *testing.T, c *cluster) {
 		p := writable(t, c)
 		p.SetMaxOpenConns(1)
 		conn := p.hold(t, 1)[0]
