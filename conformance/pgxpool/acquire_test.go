@@ -60,6 +60,7 @@ func TestB81_WholePoolIsLost(t *testing.T) {
 									t.Errorf("insert: %v", err)
 									return
 								}
+								time.Sleep(100 * time.Millisecond)
 							}
 							conn, err := p.Acquire(ctx)
 							if err != nil {

@@ -181,6 +181,10 @@ func TestErrorsOfACrash(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%t/%s", loss.name, promoted, call.name), func(t *testing.T) {
 					virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
 						p := writable(t, c, append(quick, "failover_timeout_sec=10")...)
+						// Transactions that are over have no say in what follows.
+						if err := pgx.BeginFunc(t.Context(), p, func(pgx.Tx) error { return nil }); err != nil {
+							t.Fatal(err)
+						}
 						done := async(func() error { return call.do(context.Background(), p) })
 						time.Sleep(5 * time.Second)
 						loss.do(c.Writer())
