@@ -321,7 +321,18 @@ func (s *session) readable(err error) error {
 	if !errors.As(err, &lost) {
 		return err
 	}
+	s.suspect(lost)
 	return &readError{error: lost, s: s}
+}
+
+// suspect has the monitor look at the host, whatever interface of pgx the call came
+// through. What is read after a deadline is nobody's call any more: pgx waits for the
+// server to close the connection.
+func (s *session) suspect(lost *core.LostError) {
+	if s.conn == nil || lost.Aborted || s.closed.Load() || s.conn.Link().TimedOut() != nil {
+		return
+	}
+	s.conn.Cluster().Suspect(lost.Host, lost)
 }
 
 // maxFeigned is how many errors pgx may forget one after the other: that of its reader in
