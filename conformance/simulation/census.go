@@ -150,11 +150,7 @@ func (s *socket) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keep(s)
-	if s.waitsLong(time.Now()) {
-		for _, name := range s.names {
-			c.ended[name] = time.Now()
-		}
-	}
+	c.leave(s)
 	s.since = time.Time{}
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		for _, name := range s.names {
@@ -163,6 +159,21 @@ func (s *socket) end(err error) {
 				delete(c.vain, name)
 				c.of(name).doubted--
 			}
+		}
+	}
+}
+
+// leave notes that somebody stops to wait for a host after long: a question at the same
+// instant has its reason, whichever was first.
+func (c *census) leave(s *socket) {
+	now := time.Now()
+	if !s.waitsLong(now) {
+		return
+	}
+	for _, name := range s.names {
+		c.ended[name] = now
+		if c.vain[name].Equal(now) {
+			delete(c.vain, name)
 		}
 	}
 }
@@ -209,6 +220,7 @@ func (s *socket) Write(p []byte) (int, error) {
 // Close implements net.Conn.
 func (s *socket) Close() error {
 	s.census.mu.Lock()
+	s.census.leave(s) // the Read in flight ends later
 	delete(s.census.sockets, s)
 	s.census.mu.Unlock()
 	return s.Conn.Close()
