@@ -24,13 +24,20 @@ type Ongoing struct {
 // context for the call and for Leave. An error is for the caller as it is; Leave must
 // not follow. No plugin holds a rollback.
 func (c *Conn) Enter(ctx context.Context, call Call) (context.Context, Ongoing, error) {
+	if c.quiet {
+		return ctx, Ongoing{call, c.link.Written()}, nil
+	}
+	return c.enterWatched(ctx, call)
+}
+
+func (c *Conn) enterWatched(ctx context.Context, call Call) (context.Context, Ongoing, error) {
 	var err error
 	if call.Op == OpRollback {
 		for _, o := range c.chain.observers {
 			ctx = o.CallStart(ctx, c, call)
 		}
 	} else {
-		ctx, err = c.begin(ctx, call)
+		ctx, err = c.beginWatched(ctx, call)
 	}
 	return ctx, Ongoing{call, c.link.Written()}, err
 }
@@ -39,10 +46,17 @@ func (c *Conn) Enter(ctx context.Context, call Call) (context.Context, Ongoing, 
 // do; it may wait for a failover. nil stays nil. A rollback on a lost connection
 // succeeds: the server has rolled back.
 func (c *Conn) Leave(ctx context.Context, o Ongoing, err error) error {
+	if err == nil && c.chain.unwatched {
+		return nil
+	}
+	return c.leave(ctx, o, err)
+}
+
+func (c *Conn) leave(ctx context.Context, o Ongoing, err error) error {
 	if o.Op == OpRollback {
 		return c.endRollback(ctx, o.Call, err)
 	}
-	return c.end(ctx, o.Call, o.sent, err)
+	return c.endWatched(ctx, o.Call, o.sent, err)
 }
 
 // Sent makes o a call whose request has left this process: its answer is being read.

@@ -43,6 +43,7 @@ type session struct {
 	greeting []byte         // what pgx is to be told before it hears the server
 	greeted  bool           // it has introduced itself
 	pgx      *pgx.Conn      // on top; nil until that is known
+	fresh    bool           // it has been in use a moment ago
 	closed   atomic.Bool
 	feigned  atomic.Int32 // losses that have passed for a timeout, see readable
 

@@ -151,6 +151,20 @@ func (h *deadlineHandler) HandleCancel(ctx context.Context) {
 	h.Handler.HandleCancel(ctx)
 }
 
+// idleBeforeLook is how long a connection may have been idle to be handed out again
+// without a look at its socket; core's limit, too.
+const idleBeforeLook = time.Second
+
+// usable tells whether the session may be handed out. pgxpool has looked at the clock
+// already, which costs as much as all the rest.
+func (s *session) usable(ctx context.Context) bool {
+	if s.fresh {
+		s.fresh = false
+		return s.conn.IsValid()
+	}
+	return s.conn.ResetSession(ctx) == nil
+}
+
 // hook chains awsdb's hooks with the application's.
 func (a *sessions) hook(cfg *pgxpool.Config, onConnect func(context.Context, *pgx.Conn) error) {
 	after, prepare, before, closing := cfg.AfterConnect, cfg.PrepareConn, cfg.BeforeAcquire, cfg.BeforeClose //nolint:staticcheck // deprecated, and still used
@@ -180,7 +194,7 @@ func (a *sessions) hook(cfg *pgxpool.Config, onConnect func(context.Context, *pg
 	cfg.PrepareConn = func(ctx context.Context, c *pgx.Conn) (bool, error) {
 		if s := sessionOf(c); s != nil {
 			s.conn.TxEnded() // also when the application has ended it by a statement
-			if s.conn.ResetSession(ctx) != nil {
+			if !s.usable(ctx) {
 				return false, nil
 			}
 		}
@@ -189,8 +203,12 @@ func (a *sessions) hook(cfg *pgxpool.Config, onConnect func(context.Context, *pg
 		}
 		return true, nil
 	}
-	if cfg.ShouldPing == nil {
-		cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	ping := cfg.ShouldPing
+	cfg.ShouldPing = func(ctx context.Context, params pgxpool.ShouldPingParams) bool {
+		if s := sessionOf(params.Conn); s != nil {
+			s.fresh = params.IdleDuration < idleBeforeLook
+		}
+		return ping != nil && ping(ctx, params)
 	}
 	cfg.BeforeClose = func(c *pgx.Conn) {
 		if closing != nil {
