@@ -93,9 +93,10 @@ func (elsewhere) Rollback() error { return errElsewhere }
 // Cause says of an error of the driver's own interfaces what awsdb knows of it: if the
 // connection was lost, the result is an *[Error], which matches ErrFailover where the
 // handle follows its cluster, and ErrFailoverSuccess if another host is known already that
-// will do. It does not wait for the failover: whoever opens the next connection does. What the call was, and whether it was inside a transaction, is not
-// known, so that ErrOutcomeUnknown always matches as well. Other errors, and those that
-// hold an *Error already, are returned as they are.
+// will do. It does not wait for the failover: whoever opens the next connection does. What
+// the call was, and whether it was inside a transaction, is not known, so that
+// ErrOutcomeUnknown always matches as well. Other errors, and those that hold an *Error
+// already, are returned as they are.
 func Cause(err error) error {
 	var lost *LostError
 	if errors.As(err, new(*Error)) || !errors.As(err, &lost) {

@@ -136,22 +136,21 @@ func (p *Pool) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 
 // QueryRow is pgxpool's QueryRow.
 func (p *Pool) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return p.queryRow(ctx, 1, sql, args)
-}
-
-func (p *Pool) queryRow(ctx context.Context, attempt int, sql string, args []any) *poolRow {
-	c, err := p.acquire(ctx, attempt)
-	if err != nil {
-		return &poolRow{err: pointer(err)}
-	}
-	r := c.session.queryRow(ctx, c.Conn(), sql, args)
-	if r.inner == nil {
+	for attempt := 1; ; attempt++ {
+		c, err := p.acquire(ctx, attempt)
+		if err != nil {
+			return &poolRow{err: pointer(err)}
+		}
+		r, err := c.session.queryRow(ctx, c.Conn(), sql, args)
+		if err == nil {
+			r.lease = c.poolConn
+			return r
+		}
 		c.Release()
-		return r
+		if !again(attempt, err) {
+			return r
+		}
 	}
-	r.lease = c.poolConn
-	r.open.anew = repetition{p, args, attempt}
-	return r
 }
 
 // SendBatch is pgxpool's SendBatch. Functions that were given to queued queries see pgx's
@@ -292,7 +291,8 @@ func (c Conn) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 
 // QueryRow is pgxpool's QueryRow.
 func (c Conn) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return c.session.queryRow(ctx, c.Conn(), sql, args)
+	r, _ := c.session.queryRow(ctx, c.Conn(), sql, args) // Scan returns the error
+	return r
 }
 
 // SendBatch is pgxpool's SendBatch.

@@ -134,12 +134,18 @@ func (s *session) query(ctx context.Context, q querier, sql string, args []any) 
 	return s.newRows(ctx, call, r), nil
 }
 
-func (s *session) queryRow(ctx context.Context, q querier, sql string, args []any) *poolRow {
+// queryRow also returns an error that its row will tell, if it is known already.
+func (s *session) queryRow(ctx context.Context, q querier, sql string, args []any) (*poolRow, error) {
 	ctx, call, err := s.conn.Enter(ctx, core.Call{Op: core.OpQuery, Query: sql})
 	if err != nil {
-		return &poolRow{err: pointer(err)}
+		return &poolRow{err: pointer(err)}, err
 	}
-	return s.newRow(ctx, call, q.QueryRow(ctx, sql, args...))
+	r := q.QueryRow(ctx, sql, args...)
+	if s.pgx.IsClosed() { // pgx tells later what it knows already
+		err = s.leave(ctx, call, r.Scan())
+		return &poolRow{err: pointer(err)}, err
+	}
+	return s.newRow(ctx, call, r), nil
 }
 
 func (s *session) copyFrom(ctx context.Context, q querier, table pgx.Identifier, columns []string, source pgx.CopyFromSource) (int64, error) {

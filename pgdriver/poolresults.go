@@ -34,19 +34,10 @@ type reading struct {
 	call core.Ongoing
 	next *reading // of those that are not in use
 
-	anew repetition // of a row of a Pool
-
 	// Of a batch:
 	tx   *tx   // that it has begun, and that owns its lease
 	err  error // as reported
 	over bool  // it is closed: the connection may be somebody else's by now
-}
-
-// repetition is what it takes to ask for a row on another connection.
-type repetition struct {
-	pool    *Pool
-	args    []any
-	attempt int
 }
 
 func (s *session) read(ctx context.Context, call core.Ongoing) *reading {
@@ -221,27 +212,17 @@ func (s *session) newRow(ctx context.Context, call core.Ongoing, inner pgx.Row) 
 
 // Scan implements pgx.Row.
 func (r *poolRow) Scan(dest ...any) error {
+	o := r.open
 	switch {
 	case r.inner == nil:
 		return *r.err
-	case r.open == nil:
+	case o == nil:
 		return r.inner.Scan(dest...) // says that it is closed
 	}
-	ctx, sql, anew := r.open.ctx, r.open.call.Query, r.open.anew
-	r.open.anew = repetition{}
-	err := r.scan(dest)
-	if anew.pool != nil && again(anew.attempt, err) {
-		return anew.pool.queryRow(ctx, anew.attempt+1, sql, anew.args).Scan(dest...)
-	}
-	return err
-}
-
-func (r *poolRow) scan(dest []any) error {
+	r.open = nil
 	if r.lease != nil {
 		defer r.release() // also when a scanner panics
 	}
-	o := r.open
-	r.open = nil
 	err := r.inner.Scan(dest...)
 	if err == pgx.ErrNoRows { //nolint:errorlint // an answer like others, never wrapped
 		_ = o.end(nil) // stays nil

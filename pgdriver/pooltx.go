@@ -184,7 +184,8 @@ func (t *tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if t.closed() {
 		return t.inner.QueryRow(ctx, sql, args...)
 	}
-	return t.span.s.queryRow(ctx, t.inner, sql, args)
+	r, _ := t.span.s.queryRow(ctx, t.inner, sql, args) // Scan returns the error
+	return r
 }
 
 // Conn implements pgx.Tx.
