@@ -59,6 +59,20 @@ func (c *Conn) leave(ctx context.Context, o Ongoing, err error) error {
 	return c.endWatched(ctx, o.Call, o.sent, err)
 }
 
+// Failed returns what the driver shall see of an error of the socket, or of what runs over
+// it: the end of a TLS session is a loss as well, of which the socket itself knows nothing.
+// A loss makes the monitor look at the host, whatever call it befell. What is read after a
+// deadline is nobody's call any more: the driver waits for the server to close the
+// connection.
+func (c *Conn) Failed(err error) error {
+	err = c.link.failed(err)
+	var lost *LostError
+	if errors.As(err, &lost) && !lost.Aborted && c.link.TimedOut() == nil {
+		c.Cluster().Suspect(lost.Host, lost)
+	}
+	return err
+}
+
 // Sent makes o a call whose request has left this process: its answer is being read.
 func (o Ongoing) Sent(op Op) Ongoing { return Ongoing{Call{op, o.Query}, -1} }
 

@@ -231,11 +231,6 @@ func (l *Link) failed(err error) error {
 	return l.lost.Load()
 }
 
-// Failed is for what runs over the socket, such as TLS, and has ended with err on its own
-// account: the socket may not know that the connection is of no use any more. It returns
-// the *LostError as Read would, or err if that says nothing about the connection.
-func (l *Link) Failed(err error) error { return l.failed(err) }
-
 // TimedOut tells that a limit which the driver itself has set for reading or writing
 // (go-sql-driver's readTimeout) has passed, or returns nil. If the driver then says
 // that the connection is closed, this is why.

@@ -31,6 +31,7 @@ import (
 type session struct {
 	net.Conn // TLS, or the Link
 	conn     *core.Conn
+	failed   func(error) error // conn's
 	number   uint64
 	all      *sessions
 
@@ -112,7 +113,7 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error)
 		return nil, err
 	}
 	s := &session{
-		Conn: from.Conn, conn: c, number: a.latest.Add(1), all: a,
+		Conn: from.Conn, conn: c, failed: c.Failed, number: a.latest.Add(1), all: a,
 		dialBeside: dialBeside(from), tls: certified(from), direct: from.Config.SSLNegotiation == "direct",
 		noted: from.CustomData,
 	}
@@ -312,28 +313,14 @@ func requestTLS(c net.Conn) error {
 // is "conn closed", which it also calls safe to repeat: with pgx's stdlib on top,
 // database/sql would send the statement three times. So the loss passes for a timeout
 // when it is looked at first, and pgx reads once more. COPY does not look ahead: it
-// closes the connection before it asks what to report. The end of a TLS session is a loss
-// as well, though the socket under it knows of none.
+// closes the connection before it asks what to report.
 func (s *session) readable(err error) error {
+	err = s.failed(err)
 	var lost *core.LostError
-	if s.conn != nil && !errors.As(err, &lost) { // tests have sessions without one
-		err = s.conn.Link().Failed(err)
-	}
 	if !errors.As(err, &lost) {
 		return err
 	}
-	s.suspect(lost)
 	return &readError{error: lost, s: s}
-}
-
-// suspect has the monitor look at the host, whatever interface of pgx the call came
-// through. What is read after a deadline is nobody's call any more: pgx waits for the
-// server to close the connection.
-func (s *session) suspect(lost *core.LostError) {
-	if s.conn == nil || lost.Aborted || s.closed.Load() || s.conn.Link().TimedOut() != nil {
-		return
-	}
-	s.conn.Cluster().Suspect(lost.Host, lost)
 }
 
 // maxFeigned is how many errors pgx may forget one after the other: that of its reader in

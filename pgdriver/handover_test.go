@@ -55,6 +55,9 @@ func (*scripted) Close() error                { return nil }
 func (*scripted) RemoteAddr() net.Addr        { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5432} }
 func (*scripted) SetDeadline(time.Time) error { return nil }
 
+// asItIs is what a scripted socket's errors mean.
+func asItIs(err error) error { return err }
+
 // overScripted has pgx connect by a session over a scripted socket.
 func overScripted(t *testing.T, cfg *pgx.ConnConfig, from *pgconn.HijackedConn, socket *scripted) *pgx.Conn {
 	t.Helper()
@@ -72,7 +75,7 @@ func overScripted(t *testing.T, cfg *pgx.ConnConfig, from *pgconn.HijackedConn, 
 		if dials++; dials > 1 {
 			t.Error("dialled more than once")
 		}
-		return &session{Conn: socket, greeting: said, all: all}, nil
+		return &session{Conn: socket, failed: asItIs, greeting: said, all: all}, nil
 	}
 	c, err := pgx.ConnectConfig(t.Context(), cfg)
 	if err != nil {

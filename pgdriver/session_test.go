@@ -277,7 +277,7 @@ func TestDeadlinesReachTheSocket(t *testing.T) {
 func TestReadable(t *testing.T) {
 	lost := &core.LostError{Host: "mydb-1", Err: io.EOF}
 	var first net.Error
-	s := &session{Conn: &scripted{}, all: &sessions{}}
+	s := &session{Conn: &scripted{}, failed: asItIs, all: &sessions{}}
 	if err := s.readable(lost); !errors.As(err, &first) || !first.Timeout() || first.Timeout() || !errors.Is(err, lost) {
 		t.Errorf("%v", err)
 	}
