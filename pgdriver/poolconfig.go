@@ -160,7 +160,8 @@ const idleBeforeLook = time.Second
 func (s *session) usable(ctx context.Context) bool {
 	if s.fresh {
 		s.fresh = false
-		return s.conn.IsValid()
+		link := s.conn.Link() // pgxpool keeps none that pgx has closed
+		return link.Lost() == nil && link.Condemned() == nil
 	}
 	return s.conn.ResetSession(ctx) == nil
 }
