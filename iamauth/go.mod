@@ -1,0 +1,3 @@
+module github.com/awsdb/awsdb/iamauth
+
+go 1.25.0

@@ -1,0 +1,3 @@
+module github.com/awsdb/awsdb/secrets
+
+go 1.25.0
