@@ -25,6 +25,9 @@ type Config struct {
 	Driver driver.Driver
 	// Addr is the DSN's "host:port".
 	Addr string
+	// User and Password are the DSN's.
+	User     string
+	Password Secret
 	// Settings are the parameters, from TakeSettings.
 	Settings Settings
 	// Problems are mistakes found so far, from TakeSettings and the driver's own
@@ -108,6 +111,7 @@ func NewConnector(cfg Config) (*Connector, error) {
 	if err != nil {
 		problems = append(problems, err)
 	}
+	cfg.Settings.login = Login{User: cfg.User, Password: cfg.Password, Host: ParseEndpoint(host).Host, Port: port, Own: true}
 	running := cfg.Plugins
 	if running == nil {
 		if running, err = plugins.build(cfg.Settings); err != nil {

@@ -3,9 +3,6 @@ package core
 import (
 	"context"
 	"database/sql/driver"
-	"fmt"
-	"log/slog"
-	"net"
 )
 
 // Engine is what a driver module supplies: the only code that knows pgx or
@@ -108,52 +105,6 @@ type Identity struct {
 	// Role is the server's own state, not what a status table says of it.
 	Role Role
 }
-
-// Target is one connect attempt. Plugins change it and pass it on; it is never
-// shared.
-type Target struct {
-	// Host is where to connect to. Host.ID is empty while only an address is
-	// known.
-	Host Host
-	// Want is the role the connection is opened for. RoleUnknown: any. When a
-	// topology change takes the role away from the host, the connection is
-	// condemned.
-	Want Role
-	// Monitor is set on awsdb's own connections: no user hooks run on them, and the
-	// driver's parameters that were given with this prefix apply, one of
-	// [MonitorPrefixes].
-	Monitor string
-	// Located tells that Dial knows where the host is, whatever it is asked for: names
-	// need not be looked up.
-	Located bool
-	// User and Password replace those of the DSN when User is not empty.
-	User     string
-	Password Secret
-	// Dial must be used for every socket of this attempt.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-
-	heard func() // see OpenBeside
-}
-
-// Secret is a password or token. It prints as "***" in every format and log.
-type Secret string
-
-// String returns "***", or "" for an empty secret.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return "***"
-}
-
-// Format implements fmt.Formatter: no verb shows the secret.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
-
-// LogValue implements slog.LogValuer.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText implements encoding.TextMarshaler.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Fault is the kind of an error, as far as hosts and connections are concerned.
 type Fault uint8

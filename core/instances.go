@@ -80,7 +80,7 @@ func (k *Connector) resolveAlias(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.cluster.options.queryTimeout)
 	defer cancel()
-	name, err := k.lookupCNAME(ctx)
+	name, err := k.lookupCNAME(ctx, k.endpoint.Host)
 	if err != nil {
 		k.log.Debug("the name is no alias", "host", k.endpoint.Host, "error", err)
 		return
@@ -90,12 +90,23 @@ func (k *Connector) resolveAlias(ctx context.Context) {
 	}
 }
 
+// canonical is the RDS name that host is an alias of, if any.
+func (k *Connector) canonical(ctx context.Context, host string) Endpoint {
+	ctx, cancel := context.WithTimeout(ctx, k.cluster.options.queryTimeout)
+	defer cancel()
+	name, err := k.lookupCNAME(ctx, host)
+	if e := ParseEndpoint(name); err == nil && e.IsRDS() {
+		return e
+	}
+	return Endpoint{Host: host}
+}
+
 // lookupCNAME survives a panic of the application's resolver: the monitor calls it.
-func (k *Connector) lookupCNAME(ctx context.Context) (name string, err error) {
+func (k *Connector) lookupCNAME(ctx context.Context, host string) (name string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in LookupCNAME: %v", p)
 		}
 	}()
-	return k.cname(ctx, k.endpoint.Host)
+	return k.cname(ctx, host)
 }

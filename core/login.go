@@ -2,8 +2,12 @@ package core
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
+	"time"
 )
 
 // open is the innermost connect: credentials, socket, login, wrapping.
@@ -17,33 +21,100 @@ func (k *Connector) open(ctx context.Context, t Target) (*Conn, error) {
 
 // login opens one native connection with the credentials that apply now.
 func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) {
-	t, err := k.authenticate(ctx, t)
-	if err != nil {
-		return nil, nil, err
+	var refused error
+	for {
+		asked, err := k.authenticate(ctx, t)
+		if err != nil {
+			return nil, nil, k.noCredentials(t, err, refused)
+		}
+		n, l, err := k.openNative(ctx, asked)
+		if err == nil {
+			return n, l, nil
+		}
+		if k.Classify(err) != FaultLogin || !k.loginAgain(ctx, asked, err) {
+			return nil, nil, explain(t.Host, err)
+		}
+		refused = err
+		if t.Refused == 0 {
+			t.RefusedSince = time.Now()
+		}
+		t.Refused++
 	}
-	n, l, err := k.openNative(ctx, t)
-	if err == nil || k.Classify(err) != FaultLogin {
-		return n, l, err
+}
+
+// loginAgain tells whether there are other credentials to try.
+func (k *Connector) loginAgain(ctx context.Context, t Target, err error) bool {
+	if k.ownPassword(t) {
+		return false
 	}
 	for _, a := range k.chain.authenticators {
-		if a.LoginFailed(ctx, t, err) {
-			if t, err = k.authenticate(ctx, t); err != nil {
-				return nil, nil, err
-			}
-			return k.openNative(ctx, t)
+		if a.LoginFailed(ctx, t, err) && ctx.Err() == nil {
+			return true
 		}
 	}
-	return nil, nil, err
+	return false
+}
+
+// ownPassword tells that t is a monitoring connection with a password of its own.
+func (k *Connector) ownPassword(t Target) bool {
+	_, own := k.settings.Prefixed(t.Monitor)["password"]
+	return own
 }
 
 func (k *Connector) authenticate(ctx context.Context, t Target) (Target, error) {
+	if len(k.chain.authenticators) == 0 || k.ownPassword(t) {
+		return t, nil
+	}
+	t.Login = k.loginOf(t)
 	for _, a := range k.chain.authenticators {
 		var err error
 		if t, err = a.Authenticate(ctx, t); err != nil {
-			return t, &Error{Op: OpConnect, Kind: ErrConnect, Host: t.Host.Addr, Phase: "credentials", Err: harmless(err)}
+			return t, err
 		}
 	}
 	return t, nil
+}
+
+// noCredentials is the error of a login that was not tried, or not again after the
+// server had refused it.
+func (k *Connector) noCredentials(t Target, err, refused error) error {
+	if refused != nil {
+		err = fmt.Errorf("%w; the server has refused those used before: %w", err, refused)
+	}
+	return &Error{Op: OpConnect, Kind: ErrConnect, Host: t.Host.Addr, Phase: "credentials", Err: harmless(err)}
+}
+
+// loginOf is what the connection string says of logging in to t.
+func (k *Connector) loginOf(t Target) Login {
+	login := k.settings.login
+	if own, given := k.settings.Prefixed(t.Monitor)["user"]; given {
+		login.User = own
+	}
+	host, port, err := SplitHostPort(t.Host.Addr)
+	if err != nil {
+		host = t.Host.Addr
+	}
+	if port == 0 {
+		port = k.port
+	}
+	host = ParseEndpoint(host).Host
+	login.Own = host == login.Host && port == login.Port
+	login.Host, login.Port = host, port
+	login.Canonical = func(ctx context.Context) Endpoint { return k.canonical(ctx, host) }
+	return login
+}
+
+// explain says what to do where an operating system does not know who signs the
+// certificates of RDS, as most do not.
+func explain(h Host, err error) error {
+	if !errors.As(err, new(x509.UnknownAuthorityError)) {
+		return err
+	}
+	if host, _, bad := SplitHostPort(h.Addr); bad != nil || !ParseEndpoint(host).IsRDS() {
+		return err
+	}
+	return fmt.Errorf("%w: RDS has certificate authorities of its own: download https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem "+
+		"and name the file in the connection string, sslrootcert=/path (PostgreSQL) or ssl_ca=/path (MySQL)", err)
 }
 
 // openNative lets the engine connect through our dialer. What a driver dials for

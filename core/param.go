@@ -71,7 +71,12 @@ type Settings struct {
 	given  map[string]bool
 	prefix map[string]map[string]string
 	unused []string // given parameters that are accepted without effect
+	login  Login
 }
+
+// Login is what the connection string says of logging in, for plugins to know whether
+// they are needed and what for.
+func (s Settings) Login() Login { return s.login }
 
 // Given tells that the parameter was set explicitly.
 func (s Settings) Given(name string) bool { return s.given[name] }

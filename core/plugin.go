@@ -25,13 +25,17 @@ type ConnectWrapper interface {
 	WrapConnect(k *Connector, next ConnectFunc) ConnectFunc
 }
 
-// Authenticator supplies credentials. It is asked before every login, those of
-// monitoring connections included.
+// Authenticator supplies credentials. It is asked before every login: of the
+// application, of pools, and of monitoring connections that have no password of their
+// own.
 type Authenticator interface {
-	// Authenticate returns t with User and Password set.
+	// Authenticate returns t with User and Password set, and Transport and Fresh where
+	// they apply.
 	Authenticate(ctx context.Context, t Target) (Target, error)
-	// LoginFailed is told that the server refused the credentials. It returns
-	// true when it has others now and the login shall be tried once more.
+	// LoginFailed is told that the server refused the credentials of t. It returns true
+	// when the login shall be tried again, with what Authenticate then says; it may wait
+	// for that within ctx. It is called after every login that is refused, and is the one
+	// to see to it that these are few: t.Fresh, t.Refused and t.RefusedSince tell.
 	LoginFailed(ctx context.Context, t Target, err error) bool
 }
 

@@ -169,6 +169,11 @@ func (e *engine) connector(t core.Target) (driver.Connector, error) {
 		return k.(driver.Connector), nil
 	}
 	cfg := e.forTarget(t)
+	if t.Transport != core.TransportAsConfigured {
+		if err := forToken(cfg, t.Transport); err != nil {
+			return nil, err
+		}
+	}
 	cfg.DialFunc = e.dialTarget
 	k, err := mysql.NewConnector(cfg)
 	if err == nil && shared {

@@ -99,6 +99,8 @@ func newConnector(cfg *mysql.Config, o options) (driver.Connector, error) {
 		Family:   "mysql",
 		Driver:   Driver{},
 		Addr:     e.addr,
+		User:     cfg.User,
+		Password: core.Secret(cfg.Passwd),
 		Settings: settings,
 		Plugins:  o.plugins,
 		Log:      o.log,

@@ -117,6 +117,11 @@ func (e *engine) Open(ctx context.Context, t core.Target) (core.Native, *core.Li
 	if t.User != "" {
 		cfg.User, cfg.Password = t.User, string(t.Password)
 	}
+	if t.Transport != core.TransportAsConfigured {
+		if err := forToken(&cfg, t.Transport); err != nil {
+			return nil, nil, err
+		}
+	}
 	if t.Located {
 		cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	}

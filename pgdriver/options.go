@@ -108,6 +108,8 @@ func newConnector(cfg *pgx.ConnConfig, o options) (*core.Connector, error) {
 		Family:   "postgresql",
 		Driver:   Driver{},
 		Addr:     address(cfg),
+		User:     cfg.User,
+		Password: core.Secret(cfg.Password),
 		Settings: settings,
 		Plugins:  o.plugins,
 		Log:      o.log,
