@@ -31,7 +31,7 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 		if err == nil {
 			return n, l, nil
 		}
-		if k.Classify(err) != FaultLogin || !k.loginAgain(ctx, asked, err) {
+		if k.Classify(err) != FaultLogin {
 			return nil, nil, explain(t.Host, err)
 		}
 		refused = err
@@ -39,6 +39,10 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 			t.RefusedSince = time.Now()
 		}
 		t.Refused++
+		asked.Refused, asked.RefusedSince = t.Refused, t.RefusedSince
+		if !k.loginAgain(ctx, asked, err) {
+			return nil, nil, err
+		}
 	}
 }
 

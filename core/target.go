@@ -37,7 +37,8 @@ type Target struct {
 	// so that there are no better ones when the server refuses them.
 	Fresh bool
 	// Refused counts the logins of this connect that the server has refused because of
-	// their credentials; RefusedSince is when it refused the first.
+	// their credentials, up to and with the one that LoginFailed is told of; RefusedSince is
+	// when it refused the first.
 	Refused      int
 	RefusedSince time.Time
 	// Dial must be used for every socket of this attempt.
