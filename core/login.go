@@ -79,6 +79,22 @@ func (k *Connector) authenticate(ctx context.Context, t Target) (Target, error) 
 	return t, nil
 }
 
+// Credentials returns the user, and the password or token, that a login to the host of
+// the connection string would use now: for tools that log in by themselves. Without an
+// Authenticator they are those of the connection string. The error matches ErrConnect.
+func (k *Connector) Credentials(ctx context.Context) (user string, password Secret, err error) {
+	k.start()
+	t := Target{Host: k.host}
+	asked, err := k.authenticate(ctx, t)
+	if err != nil {
+		return "", "", k.noCredentials(t, err, nil)
+	}
+	if asked.User == "" {
+		return k.settings.login.User, k.settings.login.Password, nil
+	}
+	return asked.User, asked.Password, nil
+}
+
 // noCredentials is the error of a login that was not tried, or not again after the
 // server had refused it.
 func (k *Connector) noCredentials(t Target, err, refused error) error {

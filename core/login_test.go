@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,6 +164,26 @@ func TestMonitorsLogin(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Tools get what a login would use, and nothing is opened.
+func TestCredentials(t *testing.T) {
+	f := newFakeCluster("w1")
+	for name, test := range map[string]struct {
+		plugin Plugin
+		want   Secret
+	}{
+		"of a plugin": {&guesser{passwords: []Secret{"of the plugin"}}, "of the plugin"},
+		"of the DSN":  {asked{new(atomic.Int32)}, "of the DSN"},
+	} {
+		user, password, err := f.handleOf(t, "app", nil, test.plugin).Credentials(t.Context())
+		if user != "app" || password != test.want || err != nil {
+			t.Errorf("%s: %s, %q, %v", name, user, string(password), err)
+		}
+	}
+	if got := read(f, "w1", dialsOf); got != 0 {
+		t.Errorf("%d dials", got)
 	}
 }
 
