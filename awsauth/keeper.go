@@ -1,0 +1,120 @@
+package awsauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// ErrNoCredentials is matched by errors of credentials that could not be had from AWS.
+var ErrNoCredentials = errors.New("awsauth: no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile in aws_profile or AWS_PROFILE, or run with a role")
+
+const (
+	// renewAhead is how long before their expiry credentials are renewed.
+	renewAhead = 5 * time.Minute
+	// renewPause is how long credentials that are still good are not renewed again after that
+	// failed, or brought none that last longer.
+	renewPause = 10 * time.Second
+	// retrieveLimit bounds one retrieval. Providers may ask several services, one after the other.
+	retrieveLimit = 30 * time.Second
+)
+
+// KeepCredentials returns a provider that keeps what p returns, renews it five minutes before
+// it expires, and keeps it as long as it is good while that fails. One goroutine at a time
+// retrieves, for 30 seconds at most; the others wait within their contexts. A panic of p is
+// an error. Other than an aws.CredentialsCache it has no goroutines. An
+// aws.CredentialsCache, and what this has returned, comes back as it is.
+func KeepCredentials(p aws.CredentialsProvider) aws.CredentialsProvider {
+	switch p.(type) {
+	case *aws.CredentialsCache, *keeper:
+		return p
+	}
+	return newKeeper(p)
+}
+
+// keeper is what KeepCredentials returns.
+type keeper struct {
+	provider aws.CredentialsProvider
+	turn     chan struct{} // holds a token while somebody retrieves
+	kept     atomic.Pointer[kept]
+}
+
+// kept is immutable.
+type kept struct {
+	aws.Credentials
+	renew time.Time // zero: never
+}
+
+func newKeeper(p aws.CredentialsProvider) *keeper {
+	return &keeper{provider: p, turn: make(chan struct{}, 1)}
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (k *keeper) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if held := k.kept.Load(); held.current() {
+		return held.Credentials, nil
+	}
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return aws.Credentials{}, fmt.Errorf("awsauth: waiting for AWS credentials: %w", context.Cause(ctx))
+	}
+	defer func() { <-k.turn }()
+	held := k.kept.Load()
+	if held.current() { // whoever had the turn before has renewed them
+		return held.Credentials, nil
+	}
+	c, err := k.retrieve(ctx)
+	now := wallClock()
+	switch {
+	case err != nil && (held == nil || !held.valid(now)):
+		return aws.Credentials{}, err
+	case err != nil:
+		c = held.Credentials
+	}
+	renewed := &kept{Credentials: c}
+	if c.CanExpire {
+		renewed.Expires = c.Expires.Round(0)
+		renewed.renew = later(renewed.Expires.Add(-renewAhead), now.Add(renewPause))
+	}
+	k.kept.CompareAndSwap(held, renewed)
+	return c, nil
+}
+
+// forget makes the next Retrieve ask the provider.
+func (k *keeper) forget() { k.kept.Store(nil) }
+
+// current tells that there is no reason to ask the provider.
+func (h *kept) current() bool {
+	if h == nil {
+		return false
+	}
+	now := wallClock()
+	return h.valid(now) && (h.renew.IsZero() || now.Before(h.renew))
+}
+
+// valid tells that the credentials have not expired.
+func (h *kept) valid(now time.Time) bool { return !h.CanExpire || now.Before(h.Expires) }
+
+// retrieve asks the provider once.
+func (k *keeper) retrieve(ctx context.Context) (c aws.Credentials, err error) {
+	ctx, cancel := context.WithTimeout(ctx, retrieveLimit)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil { // what it says may be a secret
+			c, err = aws.Credentials{}, fmt.Errorf("awsauth: the credentials provider panicked with a %T", p)
+		}
+	}()
+	c, err = k.provider.Retrieve(ctx)
+	switch {
+	case err != nil:
+		return aws.Credentials{}, err
+	case !c.HasKeys():
+		return aws.Credentials{}, fmt.Errorf("the provider returned empty keys: %w", ErrNoCredentials)
+	}
+	return c, nil
+}
