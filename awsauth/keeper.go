@@ -10,9 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// ErrNoCredentials is matched by errors of credentials that could not be had from AWS.
-var ErrNoCredentials = errors.New("awsauth: no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile in aws_profile or AWS_PROFILE, or run with a role")
-
 const (
 	// renewAhead is how long before their expiry credentials are renewed.
 	renewAhead = 5 * time.Minute
@@ -85,8 +82,17 @@ func (k *keeper) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// forget makes the next Retrieve ask the provider.
-func (k *keeper) forget() { k.kept.Store(nil) }
+// renewNow makes the next Retrieve ask the provider, if these credentials are still kept. They
+// are kept on while that fails.
+func (k *keeper) renewNow(accessKeyID string) {
+	held := k.kept.Load()
+	if held == nil || held.AccessKeyID != accessKeyID {
+		return
+	}
+	due := *held
+	due.renew = wallClock()
+	k.kept.CompareAndSwap(held, &due)
+}
 
 // current tells that there is no reason to ask the provider.
 func (h *kept) current() bool {
@@ -114,7 +120,7 @@ func (k *keeper) retrieve(ctx context.Context) (c aws.Credentials, err error) {
 	case err != nil:
 		return aws.Credentials{}, err
 	case !c.HasKeys():
-		return aws.Credentials{}, fmt.Errorf("the provider returned empty keys: %w", ErrNoCredentials)
+		return aws.Credentials{}, errors.New("awsauth: the credentials provider returned empty keys")
 	}
 	return c, nil
 }

@@ -40,6 +40,9 @@ type Source struct {
 	config   aws.Config
 }
 
+// ErrNoCredentials is matched by the errors of the SDK's default chain when it has no credentials to give.
+var ErrNoCredentials = errors.New("awsauth: no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile in aws_profile or AWS_PROFILE, or run with a role")
+
 // requestTimeout bounds one request to AWS; the SDK makes up to three. What the SDK caches it
 // fetches with no limit but this.
 const requestTimeout = 10 * time.Second
@@ -177,5 +180,9 @@ type chainCredentials struct{ cache *aws.CredentialsCache }
 // Retrieve implements aws.CredentialsProvider.
 func (c *chainCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c.cache.Invalidate()
-	return c.cache.Retrieve(ctx)
+	credentials, err := c.cache.Retrieve(ctx)
+	if err != nil {
+		return credentials, fmt.Errorf("%w: %w", ErrNoCredentials, err)
+	}
+	return credentials, nil
 }

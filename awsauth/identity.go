@@ -1,0 +1,148 @@
+package awsauth
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// identity is who signs tokens of a region: credentials, and who gave them. It is immutable, and
+// known by its address: others that were retrieved later are others, though they may be the same.
+type identity struct {
+	aws.Credentials
+	region   string
+	provider aws.CredentialsProvider
+}
+
+// tokenKey is all that a token is made of, but for the time.
+type tokenKey struct {
+	host        string
+	port        uint16
+	user        string
+	region      string
+	accessKeyID string
+}
+
+// token is a token that is kept.
+type token struct {
+	secret   core.Secret
+	signedAt time.Time
+	expires  time.Time // when it is no longer used for new logins
+	signer   *identity
+}
+
+// identify fetches the identity of a region.
+func (p *Tokens) identify(ctx context.Context, region string) (Fetched[*identity], error) {
+	var f Fetched[*identity]
+	provider, err := p.options.Credentials(ctx, region)
+	if err != nil {
+		return f, err
+	}
+	c, err := provider.Retrieve(ctx)
+	if err != nil {
+		return f, fmt.Errorf("retrieving AWS credentials: %w", err)
+	}
+	now := wallClock()
+	f.Value = &identity{Credentials: c, region: region, provider: provider}
+	f.Renew = now.Add(askAgain)
+	if c.CanExpire {
+		// What is about to expire serves this login, but others ask again: its successor
+		// may be there by then.
+		f.Expires = c.Expires.Add(-tokenMargin)
+	}
+	return f, nil
+}
+
+// renew lets the provider retrieve others, though these have not expired.
+func (id *identity) renew() {
+	if k, ok := id.provider.(*keeper); ok {
+		k.renewNow(id.AccessKeyID)
+	}
+}
+
+// left is how long a token of this identity is good for new logins, if it is signed now.
+func (id *identity) left(now time.Time) time.Duration {
+	left := TokenLife
+	if id.CanExpire {
+		left = min(left, id.Expires.Round(0).Sub(now))
+	}
+	return left - tokenMargin
+}
+
+// token returns the token that is kept for the key, or signs one. fresh tells that there is no better
+// one: it was signed just now, by credentials that last.
+func (p *Tokens) token(ctx context.Context, key tokenKey, id *identity) (secret core.Secret, fresh bool, err error) {
+	now := wallClock()
+	p.mu.Lock()
+	held, ok := p.tokens[key]
+	p.mu.Unlock()
+	if ok && held.valid(now) {
+		return held.secret, false, nil
+	}
+	signed, err := sign(ctx, key, id.Credentials)
+	if err != nil {
+		return "", false, err
+	}
+	left := id.left(now)
+	made := token{secret: signed, signedAt: now, expires: now.Add(min(left, p.life)), signer: id}
+	if !made.valid(now) {
+		return made.secret, left > 0, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if held, ok = p.tokens[key]; ok && held.valid(now) { // somebody was quicker
+		return held.secret, true, nil
+	}
+	p.sweep(now)
+	p.tokens[key] = made
+	return made.secret, true, nil
+}
+
+// valid tells that the token may be used for a new login. A clock that was set back tells
+// the server that the token comes from the future.
+func (t *token) valid(now time.Time) bool {
+	return now.Before(t.expires) && !now.Add(clockSlack).Before(t.signedAt)
+}
+
+// sweep forgets tokens that are no longer good. The caller holds the lock.
+func (p *Tokens) sweep(now time.Time) {
+	for key, t := range p.tokens {
+		if !t.valid(now) {
+			delete(p.tokens, key)
+		}
+	}
+}
+
+// forget makes sure that a token that was refused is not used again, and returns who
+// signed it, if that is known.
+func (p *Tokens) forget(refused core.Secret) *identity {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, t := range p.tokens {
+		if t.secret == refused {
+			delete(p.tokens, key)
+			return t.signer
+		}
+	}
+	return nil
+}
+
+// sign makes a token. It asks nobody for anything.
+func sign(ctx context.Context, key tokenKey, c aws.Credentials) (core.Secret, error) {
+	endpoint := net.JoinHostPort(key.host, strconv.Itoa(int(key.port)))
+	signed, err := auth.BuildAuthToken(ctx, endpoint, key.region, key.user, constant(c))
+	return core.Secret(signed), err
+}
+
+// constant is credentials that have been retrieved already.
+type constant aws.Credentials
+
+// Retrieve implements aws.CredentialsProvider.
+func (c constant) Retrieve(context.Context) (aws.Credentials, error) { return aws.Credentials(c), nil }

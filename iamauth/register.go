@@ -1,0 +1,49 @@
+package iamauth
+
+import (
+	"time"
+
+	"github.com/awsdb/awsdb/awsauth"
+	"github.com/awsdb/awsdb/core"
+)
+
+func init() {
+	core.Register(core.Info{
+		Code: Code, Stage: core.StageLogin, Params: params(), Conflicts: []string{"aws_secrets_manager", "federated_auth", "okta"},
+		Default: wanted, New: fromSettings,
+		Doc: "Logs in with IAM database authentication: tokens instead of passwords.",
+	})
+}
+
+func params() []core.Param {
+	own := []core.Param{
+		{Name: "iam_expiration", Aliases: []core.Alias{{Name: "iam_expiration_sec"}}, Kind: core.Duration, Unit: time.Second, Default: "870", Min: 0, Doc: "How long a token is used for new logins; at most 870 seconds, as the server takes it for 15 minutes. 0: every login gets a new one."},
+		{Name: "iam_access_token_property_name", Ignored: true, Doc: "The drivers take a token as the password."},
+	}
+	return append(append(awsauth.TokenParams(), own...), awsauth.SourceParams()...)
+}
+
+// credentialPlugins are parameters that name another plugin for the login.
+var credentialPlugins = []string{"secrets_manager_secret_id", "idp_endpoint", "app_id", "iam_role_arn", "iam_idp_arn", "db_user"}
+
+// wanted tells whether the plugin runs when none are named.
+func wanted(s core.Settings) bool {
+	for _, name := range credentialPlugins {
+		if s.Given(name) {
+			return false
+		}
+	}
+	for _, name := range []string{"iam_host", "iam_default_port", "iam_region", "iam_expiration", "iam_insecure_transport"} {
+		if s.Given(name) {
+			return true
+		}
+	}
+	return s.Login().Password == ""
+}
+
+func fromSettings(s core.Settings) (core.Plugin, error) {
+	tokens := awsauth.TokenSettings(s)
+	expiration := s.Duration("iam_expiration")
+	tokens.Expiration = &expiration
+	return build(awsauth.SourceOptions(s), tokens)
+}
