@@ -24,6 +24,7 @@ type Cluster struct {
 	authority *authority       // nil without TLS
 	key       *rsa.PrivateKey  // what clients of MySQL encrypt passwords with; nil if they have no need to
 	transport transport
+	conceal   func() // takes the cluster out of the RDS API
 
 	life       context.Context // ends with Close
 	end        context.CancelFunc
@@ -33,7 +34,8 @@ type Cluster struct {
 	closed     bool
 	instances  []*Instance // in the order they were added
 	added      map[string]int
-	promotions []promotion // who is and was the writer, the present one last
+	passwords  map[string]string // by user
+	promotions []promotion       // who is and was the writer, the present one last
 	zone       zone
 	err        error // the first failure of what returns no error
 }
@@ -58,7 +60,7 @@ func Start(o Options) (*Cluster, error) {
 
 // newCluster makes a cluster with its endpoints and without instances.
 func newCluster(o Options) (*Cluster, error) {
-	c := &Cluster{options: o, added: map[string]int{}, zone: newZone()}
+	c := &Cluster{options: o, passwords: o.initialPasswords(), added: map[string]int{}, zone: newZone(), conceal: func() {}}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.transport = loopback{}
 	if o.Network == Memory {
@@ -71,7 +73,7 @@ func newCluster(o Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	if o.Flavor.family() == mySQL && o.Auth == Password && o.TLS != TLSRequired {
+	if o.Flavor.family() == mySQL && (o.Auth == Password || o.Auth == IAM) && o.TLS != TLSRequired {
 		var err error
 		if c.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
 			c.end()
@@ -84,6 +86,9 @@ func newCluster(o Options) (*Cluster, error) {
 	}
 	if name := c.GlobalEndpoint(); name != "" {
 		c.zone.endpoints[name] = endpoint{kind: globalEndpoint}
+	}
+	if o.Cloud != nil {
+		c.conceal = o.Cloud.Describe(c.describe)
 	}
 	return c, nil
 }
@@ -106,6 +111,7 @@ func (c *Cluster) Close() {
 	c.closed = true
 	instances := slices.Clone(c.instances)
 	c.mu.Unlock()
+	c.conceal()
 	c.end()
 	for _, i := range instances {
 		i.close()

@@ -125,8 +125,22 @@ func (o override) at(now time.Time) string {
 	return o.ids[int(now.Sub(o.since)/o.period)%len(o.ids)]
 }
 
-// endpointTarget is the instance an endpoint leads to. The caller holds mu.
+// endpointTarget is the instance an endpoint leads to: of several one after the other. The caller holds mu.
 func (c *Cluster) endpointTarget(name string, e endpoint, now time.Time) *Instance {
+	targets := c.endpointTargets(e, now)
+	if len(targets) == 0 {
+		return nil
+	}
+	turn := 0
+	if e.kind == readerEndpoint {
+		turn = c.zone.turn[name]
+		c.zone.turn[name]++
+	}
+	return targets[turn%len(targets)]
+}
+
+// endpointTargets are the instances an endpoint leads to. The caller holds mu.
+func (c *Cluster) endpointTargets(e endpoint, now time.Time) []*Instance {
 	writer := c.promotions[0].id
 	for _, p := range c.promotions {
 		if !p.dnsAt.After(now) {
@@ -134,27 +148,41 @@ func (c *Cluster) endpointTarget(name string, e endpoint, now time.Time) *Instan
 		}
 	}
 	w := c.instance(writer)
-	switch e.kind {
-	case globalEndpoint:
-		return w
-	case writerEndpoint:
-		if w == nil || w.region != e.region {
-			return nil
-		}
-		return w
-	}
-	var readers []*Instance
-	for _, i := range c.instances {
-		if i.region == e.region && i != w {
-			readers = append(readers, i)
+	var targets []*Instance
+	if e.kind == readerEndpoint {
+		for _, i := range c.instances {
+			if i.region == e.region && i != w {
+				targets = append(targets, i)
+			}
 		}
 	}
-	if len(readers) == 0 {
-		return w
+	if len(targets) > 0 || w == nil || e.kind == writerEndpoint && w.region != e.region {
+		return targets
 	}
-	turn := c.zone.turn[name]
-	c.zone.turn[name]++
-	return readers[turn%len(readers)]
+	return []*Instance{w}
+}
+
+// names are the host names by which clients may know an instance now: its own, and those of the endpoints that lead to
+// it. Aliases are none: no instance knows its own.
+func (c *Cluster) names(i *Instance) []string {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	names := []string{i.host}
+	for _, name := range slices.Sorted(maps.Keys(c.zone.endpoints)) {
+		if c.leads(name, i, now) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// leads reports whether an endpoint leads to an instance now. The caller holds mu.
+func (c *Cluster) leads(name string, i *Instance, now time.Time) bool {
+	if o, ok := c.zone.overrides[name]; ok && (o.until.IsZero() || now.Before(o.until)) {
+		return o.at(now) == i.id
+	}
+	return slices.Contains(c.endpointTargets(c.zone.endpoints[name], now), i)
 }
 
 // SetDNS makes a name, an endpoint of the cluster or any other, lead to an instance whatever happens; with an

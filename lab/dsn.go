@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // DSN is a connection string for a host of the cluster, with user, password, database and what TLS needs, in the form
 // of the flavor's driver: a URL for pgx, user:password@tcp(host:port)/database for go-sql-driver. Each of params is
-// one "key=value", not escaped, and replaces a parameter of that name.
+// one "key=value", not escaped, and replaces a parameter of that name. A user who logs in with a token has no password there.
 //
 // go-sql-driver has no parameter for a certificate authority: with TLS the DSN holds ssl_ca, which awsmysql knows; for
 // the driver alone leave it out and set Config.TLS with [Cluster.RootCAs].
@@ -31,14 +32,22 @@ func (c *Cluster) DSN(host string, params ...string) string {
 		values.Set(key, value)
 	}
 	query := strings.ReplaceAll(values.Encode(), "+", "%20") // to PostgreSQL, a plus sign is one
-	o := c.options
+	o, token := c.options, slices.Contains(c.options.IAMUsers, c.options.User)
 	address := net.JoinHostPort(host, strconv.Itoa(c.port()))
 	if o.Flavor.family() == mySQL {
 		query = strings.ReplaceAll(query, "%2C", ",") // go-sql-driver splits charset as it is
-		return strings.TrimSuffix(fmt.Sprintf("%s:%s@tcp(%s)/%s?%s", o.User, o.Password, address, url.PathEscape(o.Database), query), "?")
+		user := o.User
+		if !token {
+			user += ":" + o.Password
+		}
+		return strings.TrimSuffix(fmt.Sprintf("%s@tcp(%s)/%s?%s", user, address, url.PathEscape(o.Database), query), "?")
+	}
+	user := url.UserPassword(o.User, o.Password)
+	if token {
+		user = url.User(o.User)
 	}
 	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword(o.User, o.Password),
+		Scheme: "postgres", User: user,
 		Host: address, Path: "/" + o.Database, RawQuery: query,
 	}
 	return u.String()

@@ -35,11 +35,13 @@ type engine struct {
 	status, lag, fresh            string // table of the instances, a column of it, and a condition on its rows
 	globalStatus, globalInstances string // tables of the regions and of the instances there
 
-	withoutTLS, connectTimeout string // parameters of a DSN; the timeout is 3 seconds
+	withoutTLS, connectTimeout string   // parameters of a DSN; the timeout is 3 seconds
+	clearPassword              []string // those with which the driver sends its password as it is
 
 	// Codes of errors.
 	refusedWrite, refusedTable  string
 	insecure, tooMany, shutdown string
+	wrongPassword, wrongToken   string
 	retry                       string
 
 	tellsIdle       bool   // an idle session hears of a shutdown
@@ -55,6 +57,7 @@ var engines = []engine{{
 	globalStatus: "aurora_global_db_status()", globalInstances: "aurora_global_db_instance_status()",
 	withoutTLS: "sslmode=disable", connectTimeout: "connect_timeout=3",
 	refusedWrite: "25006", refusedTable: "25006", insecure: "28000", tooMany: "53300", shutdown: "57P01", retry: "40001",
+	wrongPassword: "28P01", wrongToken: "28000",
 	tellsIdle: true, reservedSetting: "synchronous_commit",
 }, {
 	name: "MySQL", flavor: lab.AuroraMySQL, global: lab.GlobalAuroraMySQL, port: "3306",
@@ -62,8 +65,9 @@ var engines = []engine{{
 	self: "select @@aurora_server_id", reader: "select @@innodb_read_only",
 	status: "information_schema.replica_host_status", lag: "replica_lag_in_milliseconds", fresh: "last_update_timestamp > now() - interval 5 minute",
 	globalStatus: "information_schema.aurora_global_db_status", globalInstances: "information_schema.aurora_global_db_instance_status",
-	withoutTLS: "tls=false", connectTimeout: "timeout=3s",
+	withoutTLS: "tls=false", connectTimeout: "timeout=3s", clearPassword: []string{"allowCleartextPasswords=true"},
 	refusedWrite: "1290", refusedTable: "1836", insecure: "3159", tooMany: "1040", shutdown: "1053", retry: "1213",
+	wrongPassword: "1045", wrongToken: "1045",
 	refusedFenced: "1290", reservedSetting: "read_only",
 }}
 

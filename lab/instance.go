@@ -34,6 +34,7 @@ type Instance struct {
 	forgotten   int // of a real server: how many of its statements ResetStatements hides
 	onStatement func(Statement) Fate
 	onLogin     func(user string) error
+	refusals    []error // of login tokens
 	cpu         float64
 	lag         time.Duration
 	loadSet     bool

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/awsdb/awsdb/lab"
+	"github.com/awsdb/awsdb/lab/cloud"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -197,6 +198,12 @@ func TestBadOptions(t *testing.T) {
 		"secondary, MySQL":  {SecondaryRegions: []string{"eu-west-1"}, Flavor: lab.AuroraMySQL},
 		"native":            {Auth: lab.NativePassword},
 		"cleartext without": {Auth: lab.Cleartext, Flavor: lab.AuroraMySQL},
+		"IAM, no cloud":     {Auth: lab.IAM, TLS: lab.TLSRequired},
+		"IAM, no TLS":       {Auth: lab.IAM, Cloud: cloud.New(cloud.Options{})},
+		"IAM users without": {IAMUsers: []string{"app"}},
+		"IAM and password": {
+			Auth: lab.IAM, TLS: lab.TLSRequired, Cloud: cloud.New(cloud.Options{}), Users: map[string]string{"app": "secret"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if cluster, err := lab.Start(o); err == nil {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/awsdb/awsdb/lab/cloud"
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
@@ -47,6 +48,22 @@ func (f Flavor) family() family {
 // global tells a global database.
 func (f Flavor) global() bool { return f == GlobalAuroraPG || f == GlobalAuroraMySQL }
 
+// engine is what the RDS API calls it.
+func (f Flavor) engine() string {
+	aurora := f == AuroraPG || f == GlobalAuroraPG || f == AuroraMySQL || f == GlobalAuroraMySQL
+	switch {
+	case f == MariaDB:
+		return "mariadb"
+	case f.family() == mySQL && aurora:
+		return "aurora-mysql"
+	case f.family() == mySQL:
+		return "mysql"
+	case aurora:
+		return "aurora-postgresql"
+	}
+	return "postgres"
+}
+
 // port is the one every instance pretends to listen on.
 func (f Flavor) port() int {
 	if f.family() == mySQL {
@@ -82,6 +99,9 @@ const (
 	Cleartext
 	// Trust lets everybody in.
 	Trust
+	// IAM is a login token of [Options.Cloud] instead of a password, over TLS only: as on RDS for those who have been
+	// granted rds_iam, or been created with AWSAuthenticationPlugin. See Options.IAMUsers.
+	IAM
 )
 
 // TLSMode says whether the instances speak TLS.
@@ -111,8 +131,15 @@ type Options struct {
 	Password string // default "secret"; not a secret, for nothing but the lab listens to it
 	Database string // default "app"
 	Auth     Auth   // default Password
-	// VerifyPassword replaces User and Password when Auth is Cleartext.
+	// VerifyPassword replaces all passwords when Auth is Cleartext: for another kind of token than IAM's.
 	VerifyPassword func(user, password string) bool
+	// Users are further users, with their passwords. See [Cluster.SetPassword].
+	Users map[string]string
+	// IAMUsers are those who log in with a token when Auth is IAM; all others use passwords, as with Auth: Password.
+	// Default: User.
+	IAMUsers []string
+	// Cloud verifies the tokens of Auth: IAM, and describes the cluster in its RDS API. Clusters may share one.
+	Cloud *cloud.Cloud
 	// TLS: each cluster has its own authority, each instance a certificate for its own name and the endpoints of its
 	// cluster. Default TLSOff.
 	TLS TLSMode
@@ -144,10 +171,16 @@ func (o Options) withDefaults() (Options, error) {
 	o.User = cmp.Or(o.User, "app")
 	o.Password = cmp.Or(o.Password, "secret")
 	o.Database = cmp.Or(o.Database, "app")
+	if o.Auth == IAM && o.IAMUsers == nil {
+		o.IAMUsers = []string{o.User}
+	}
 	if o.Flavor.global() && o.SecondaryRegions == nil {
 		o.SecondaryRegions = []string{"eu-west-1"}
 	}
 	if err := checkIdentifier(o.Name); err != nil {
+		return o, err
+	}
+	if err := o.checkUsers(); err != nil {
 		return o, err
 	}
 	switch {
@@ -157,14 +190,32 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("lab: there is no flavor %d", o.Flavor)
 	case o.Latency < 0:
 		return o, fmt.Errorf("lab: latency %v is negative", o.Latency)
-	case o.VerifyPassword != nil && o.Auth != Cleartext:
-		return o, errors.New("lab: VerifyPassword needs Auth: lab.Cleartext, no other login shows the server the password")
-	case o.Auth == NativePassword && o.Flavor.family() != mySQL:
-		return o, errors.New("lab: NativePassword is MySQL's: write Auth: lab.Password, or a Flavor of MySQL")
-	case o.Auth == Cleartext && o.Flavor.family() == mySQL && o.TLS == TLSOff:
-		return o, errors.New("lab: MySQL asks for a password in the clear over TLS only: add TLS: lab.TLSOptional")
 	case len(o.SecondaryRegions) > 0 && !o.Flavor.global():
 		return o, errors.New("lab: SecondaryRegions needs Flavor: lab.GlobalAuroraPG or lab.GlobalAuroraMySQL")
 	}
 	return o, nil
+}
+
+// checkUsers tells why nobody could log in like that.
+func (o Options) checkUsers() error {
+	for _, name := range o.IAMUsers {
+		if _, ok := o.Users[name]; ok {
+			return fmt.Errorf("lab: user %q is in Users and IAMUsers: those who log in with a token have no password", name)
+		}
+	}
+	switch {
+	case o.VerifyPassword != nil && o.Auth != Cleartext:
+		return errors.New("lab: VerifyPassword needs Auth: lab.Cleartext, no other login shows the server the password")
+	case o.Auth == NativePassword && o.Flavor.family() != mySQL:
+		return errors.New("lab: NativePassword is MySQL's: write Auth: lab.Password, or a Flavor of MySQL")
+	case o.Auth == Cleartext && o.Flavor.family() == mySQL && o.TLS == TLSOff:
+		return errors.New("lab: MySQL asks for a password in the clear over TLS only: add TLS: lab.TLSOptional")
+	case o.Auth == IAM && o.Cloud == nil:
+		return errors.New("lab: Auth: lab.IAM needs somebody who verifies the tokens: add Cloud: cloud.New(cloud.Options{})")
+	case o.Auth == IAM && o.TLS == TLSOff:
+		return errors.New("lab: login tokens are asked for over TLS only: add TLS: lab.TLSRequired")
+	case o.Auth != IAM && o.IAMUsers != nil:
+		return errors.New("lab: IAMUsers needs Auth: lab.IAM")
+	}
+	return nil
 }

@@ -76,6 +76,8 @@ func (o Options) checkReal() error {
 		return errors.New("lab: real servers cannot run in memory: leave Network as lab.Loopback, or use lab.Start")
 	case o.Auth != Password:
 		return errors.New("lab: real servers check passwords only: leave Auth as lab.Password, or use lab.Start")
+	case len(o.Users) > 0:
+		return errors.New("lab: real servers start with one user: create the other Users by Cluster.AdminExec, or use lab.Start")
 	}
 	switch o.Flavor {
 	case AuroraPG, MultiAZPG, PG, AuroraMySQL, MultiAZMySQL, MariaDB:

@@ -34,12 +34,20 @@ func newPostgreSQLServer(p *process, encryption *tls.Config) wireServer {
 	o := p.cluster.options
 	return postgreSQLServer{pgserver.New(pgserver.Config{
 		Store: p.cluster.store, Host: p, Database: o.Database, Settings: o.Settings,
-		Auth: map[Auth]pgserver.Auth{
-			Password: pgserver.SCRAM, Cleartext: pgserver.Cleartext, Trust: pgserver.Trust,
-		}[o.Auth],
-		Users: map[string]string{o.User: o.Password}, VerifyPassword: o.VerifyPassword,
-		Login: p.login, Statement: p.statement, TLS: encryption, RequireTLS: o.TLS == TLSRequired,
+		Account: p.postgreSQLAccount(), Login: p.login, Statement: p.statement, TLS: encryption, RequireTLS: o.TLS == TLSRequired,
 	})}
+}
+
+// postgreSQLAccount is how users log in; nil: they need not.
+func (p *process) postgreSQLAccount() func(user string) pgserver.Account {
+	if p.cluster.options.Auth == Trust {
+		return nil
+	}
+	auths := map[Auth]pgserver.Auth{Password: pgserver.SCRAM, Cleartext: pgserver.Cleartext, IAM: pgserver.PAM}
+	return func(user string) pgserver.Account {
+		a := p.cluster.credential(user)
+		return pgserver.Account{Auth: auths[a.auth], Password: a.password, Unknown: a.unknown, Verify: p.verifier(user, a.auth)}
+	}
 }
 
 // Terminate implements wireServer.
@@ -59,13 +67,23 @@ func newMySQLServer(p *process, encryption *tls.Config) wireServer {
 	o := p.cluster.options
 	return mySQLServer{mysqlserver.New(mysqlserver.Config{
 		Store: p.cluster.store, Host: p, Database: o.Database, Settings: o.Settings,
-		Auth: map[Auth]mysqlserver.Auth{
-			Password: mysqlserver.CachingSHA2, NativePassword: mysqlserver.NativePassword,
-			Cleartext: mysqlserver.ClearPassword, Trust: mysqlserver.Trust,
-		}[o.Auth],
-		Users: map[string]string{o.User: o.Password}, VerifyPassword: o.VerifyPassword, Key: p.cluster.key,
-		Login: p.login, Statement: p.statement, TLS: encryption, RequireTLS: o.TLS == TLSRequired,
+		Account: p.mySQLAccount(), ProposeNative: o.Auth == NativePassword, Key: p.cluster.key, Login: p.login, Statement: p.statement, TLS: encryption, RequireTLS: o.TLS == TLSRequired,
 	})}
+}
+
+// mySQLAccount is how users log in; nil: they need not.
+func (p *process) mySQLAccount() func(user string) mysqlserver.Account {
+	if p.cluster.options.Auth == Trust {
+		return nil
+	}
+	auths := map[Auth]mysqlserver.Auth{
+		Password: mysqlserver.CachingSHA2, NativePassword: mysqlserver.NativePassword,
+		Cleartext: mysqlserver.ClearPassword, IAM: mysqlserver.Token,
+	}
+	return func(user string) mysqlserver.Account {
+		a := p.cluster.credential(user)
+		return mysqlserver.Account{Auth: auths[a.auth], Password: a.password, Unknown: a.unknown, Verify: p.verifier(user, a.auth)}
+	}
 }
 
 func (mySQLServer) failure(f failure) error {

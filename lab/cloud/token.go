@@ -15,6 +15,29 @@ import (
 // TokenLifetime is how old a login token may be.
 const TokenLifetime = 15 * time.Minute
 
+// Token makes a login token for a database user on host, the endpoint that the client connects to: what
+// feature/rds/auth of the SDK does. It is good for [TokenLifetime], and no longer than the identity's credentials.
+func (i Identity) Token(host string, port int, region, user string) string {
+	at := time.Now().UTC().Format(signatureDate)
+	scope := scope{accessKeyID: i.AccessKeyID, date: at[:len("20060102")], region: region, service: "rds-db"}
+	values := url.Values{
+		"Action": {"connect"}, "DBUser": {user}, "X-Amz-Algorithm": {signatureAlgorithm},
+		"X-Amz-Credential": {fmt.Sprintf("%s/%s/%s/%s/aws4_request", scope.accessKeyID, scope.date, scope.region, scope.service)},
+		"X-Amz-Date":       {at}, "X-Amz-Expires": {strconv.Itoa(int(TokenLifetime.Seconds()))}, "X-Amz-SignedHeaders": {"host"},
+	}
+	if i.SessionToken != "" {
+		values.Set("X-Amz-Security-Token", i.SessionToken)
+	}
+	address := net.JoinHostPort(host, strconv.Itoa(port))
+	signature := scope.sign(i.SecretAccessKey, at, tokenRequest(address, values))
+	return address + "/?" + canonicalQuery(values) + "&X-Amz-Signature=" + signature
+}
+
+// tokenRequest is the canonical request a token signs.
+func tokenRequest(address string, values url.Values) string {
+	return fmt.Sprintf("GET\n/\n%s\nhost:%s\n\nhost\n%s", canonicalQuery(values), address, hash(nil))
+}
+
 // VerifyToken tells why a login token is not good for a database user on an instance, as RDS does when the user logs in: its
 // signature, its age, and that of the credentials behind it. hosts are the names by which the instance may be
 // called, port and region its own. The error quotes nothing of the token's signature and session token.
@@ -66,8 +89,7 @@ func (c *Cloud) verifyToken(token string, hosts []string, port int, user, region
 	}
 	signature := values.Get("X-Amz-Signature")
 	values.Del("X-Amz-Signature")
-	request := fmt.Sprintf("GET\n/\n%s\nhost:%s\n\nhost\n%s", canonicalQuery(values), address, hash(nil))
-	want := scope.sign(identity.SecretAccessKey, values.Get("X-Amz-Date"), request)
+	want := scope.sign(identity.SecretAccessKey, values.Get("X-Amz-Date"), tokenRequest(address, values))
 	switch {
 	case values.Get("X-Amz-SignedHeaders") != "host":
 		return errors.New("its X-Amz-SignedHeaders is not host")

@@ -17,10 +17,10 @@ type Auth int
 
 // The ways to log in.
 const (
-	CachingSHA2    Auth = iota // caching_sha2_password against Config.Users
-	NativePassword             // mysql_native_password against Config.Users
-	ClearPassword              // the password as it is, under TLS only, as IAM authentication sends its token
-	Trust                      // everybody is who they say
+	CachingSHA2    Auth = iota // caching_sha2_password against Account.Password
+	NativePassword             // mysql_native_password against Account.Password
+	ClearPassword              // the password as it is, under TLS only
+	Token                      // the same, as AWSAuthenticationPlugin asks for login tokens: without TLS the login is just denied
 )
 
 const (
@@ -33,18 +33,18 @@ func (a Auth) plugin() string {
 	switch a {
 	case NativePassword:
 		return nativePlugin
-	case ClearPassword:
+	case ClearPassword, Token:
 		return clearPlugin
 	}
 	return cachingSHA2Plugin
 }
 
 // greetingPlugin is what a server proposes before it knows the user: never to send the password as it is.
-func (a Auth) greetingPlugin() string {
-	if a == ClearPassword {
-		return cachingSHA2Plugin
+func (c *Config) greetingPlugin() string {
+	if c.ProposeNative {
+		return nativePlugin
 	}
-	return a.plugin()
+	return cachingSHA2Plugin
 }
 
 // Second bytes of packets of caching_sha2_password.
@@ -59,14 +59,14 @@ type credentials struct {
 	key func() *rsa.PrivateKey // for passwords sent without TLS
 
 	mu    sync.Mutex
-	cache map[string][sha256.Size]byte // twice hashed password by user, once it was sent in full
+	cache map[string]string // password by user, once it was sent in full
 }
 
 // keyBits is the size of the key a server makes for itself, as the real server's.
 const keyBits = 2048
 
 func (c *credentials) init(key *rsa.PrivateKey) {
-	c.cache = map[string][sha256.Size]byte{}
+	c.cache = map[string]string{}
 	c.key = sync.OnceValue(func() *rsa.PrivateKey {
 		if key == nil {
 			key, _ = rsa.GenerateKey(rand.Reader, keyBits) // the size is valid
@@ -75,28 +75,32 @@ func (c *credentials) init(key *rsa.PrivateKey) {
 	})
 }
 
-func (c *credentials) cached(user string) ([sha256.Size]byte, bool) {
+// seen reports whether a user has sent this password in full before: not if it was changed since then.
+func (c *credentials) seen(user, password string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	hash, ok := c.cache[user]
-	return hash, ok
+	cached, ok := c.cache[user]
+	return ok && cached == password
 }
 
-func (c *credentials) remember(user string, hash [sha256.Size]byte) {
+func (c *credentials) remember(user, password string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cache[user] = hash
+	c.cache[user] = password
 }
 
 // authenticate checks who the client is. auth is what its answer to the greeting had, made for plugin.
 func (s *session) authenticate(plugin string, auth, salt []byte) error {
-	config := s.server.config
-	if config.Auth == Trust {
+	if s.server.config.Account == nil {
 		return nil
 	}
-	wanted := config.Auth.plugin()
-	if wanted == clearPlugin && !s.encrypted() {
+	account := s.server.config.Account(s.user)
+	wanted := account.Auth.plugin()
+	if account.Auth == ClearPassword && !s.encrypted() {
 		return insecure()
+	}
+	if account.Auth == Token && !s.encrypted() {
+		return s.denied(true)
 	}
 	if plugin != wanted {
 		var err error
@@ -107,24 +111,27 @@ func (s *session) authenticate(plugin string, auth, salt []byte) error {
 	if bytes.Equal(auth, []byte{0}) { // an empty password of some clients
 		auth = nil
 	}
-	refused := errorf(1045, "28000", "Access denied for user '%s'@'%s' (using password: %s)", s.user, s.clientHost(), yesNoText(len(auth) > 0))
 	ok := false
-	switch config.Auth {
+	switch account.Auth {
 	case NativePassword:
-		password, known := config.Users[s.user]
-		ok = known && nativeMatches(auth, password, salt)
-	case ClearPassword:
-		ok = s.server.verify(s.user, string(bytes.TrimSuffix(auth, []byte{0})))
+		ok = !account.Unknown && nativeMatches(auth, account.Password, salt)
+	case ClearPassword, Token:
+		ok = account.accepts(string(bytes.TrimSuffix(auth, []byte{0})))
 	default:
 		var err error
-		if ok, err = s.cachingSHA2(auth, salt); err != nil {
+		if ok, err = s.cachingSHA2(account, auth, salt); err != nil {
 			return err
 		}
 	}
 	if !ok {
-		return refused
+		return s.denied(len(auth) > 0)
 	}
 	return nil
+}
+
+// denied refuses a login for its password.
+func (s *session) denied(withPassword bool) *Error {
+	return errorf(1045, "28000", "Access denied for user '%s'@'%s' (using password: %s)", s.user, s.clientHost(), yesNoText(withPassword))
 }
 
 // insecure refuses a login without TLS.
@@ -147,13 +154,12 @@ func (s *session) ask(packet []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// verify checks a password that was sent as it is.
-func (s *Server) verify(user, password string) bool {
-	if s.config.VerifyPassword != nil {
-		return s.config.VerifyPassword(user, password)
+// accepts checks a password that was sent as it is.
+func (a Account) accepts(password string) bool {
+	if a.Verify != nil {
+		return a.Verify(password)
 	}
-	want, ok := s.config.Users[user]
-	return ok && subtle.ConstantTimeCompare([]byte(want), []byte(password)) == 1
+	return !a.Unknown && subtle.ConstantTimeCompare([]byte(a.Password), []byte(password)) == 1
 }
 
 // nativeMatches checks SHA1(password) XOR SHA1(salt + SHA1(SHA1(password))).
@@ -169,34 +175,29 @@ func nativeMatches(auth []byte, password string, salt []byte) bool {
 }
 
 // cachingSHA2 checks a proof of the password if the password has been seen in full before, or else asks for it.
-func (s *session) cachingSHA2(auth, salt []byte) (bool, error) {
+func (s *session) cachingSHA2(account Account, auth, salt []byte) (bool, error) {
 	if len(auth) == 0 {
-		password, known := s.server.config.Users[s.user]
-		return known && password == "", nil
+		return account.accepts(""), nil
 	}
-	if twice, ok := s.server.credentials.cached(s.user); ok && sha2Matches(auth, twice, salt) {
+	credentials := &s.server.credentials
+	if credentials.seen(s.user, account.Password) && sha2Matches(auth, account.Password, salt) {
 		return true, s.packets.write([]byte{1, fastSuccess})
 	}
 	password, err := s.fullPassword(salt)
-	if err != nil || !s.server.verify(s.user, password) {
+	if err != nil || !account.accepts(password) {
 		return false, err
 	}
-	if s.server.config.VerifyPassword == nil { // or else the next one may be another one
-		once := sha256.Sum256([]byte(password))
-		s.server.credentials.remember(s.user, sha256.Sum256(once[:]))
-	}
+	credentials.remember(s.user, password)
 	return true, nil
 }
 
-// sha2Matches checks SHA256(password) XOR SHA256(twice + salt), where twice is SHA256(SHA256(password)).
-func sha2Matches(auth []byte, twice [sha256.Size]byte, salt []byte) bool {
-	if len(auth) != sha256.Size {
-		return false
-	}
+// sha2Matches checks SHA256(password) XOR SHA256(SHA256(SHA256(password)) + salt).
+func sha2Matches(auth []byte, password string, salt []byte) bool {
+	once := sha256.Sum256([]byte(password))
+	twice := sha256.Sum256(once[:])
 	mask := sha256.Sum256(append(twice[:], salt...))
-	subtle.XORBytes(mask[:], mask[:], auth)
-	got := sha256.Sum256(mask[:])
-	return subtle.ConstantTimeCompare(got[:], twice[:]) == 1
+	subtle.XORBytes(mask[:], mask[:], once[:])
+	return subtle.ConstantTimeCompare(mask[:], auth) == 1
 }
 
 // fullPassword asks for the password itself: as it is under TLS, encrypted with the server's public key otherwise.

@@ -92,7 +92,7 @@ func (s *Server) greeting(number uint64, salt []byte) []byte {
 	b = append(b, make([]byte, 10)...) // reserved; of MariaDB its own capabilities: none
 	b = append(b, salt[8:]...)
 	b = append(b, 0)
-	return append(append(b, s.config.Auth.greetingPlugin()...), 0)
+	return append(append(b, s.config.greetingPlugin()...), 0)
 }
 
 // response is the client's answer to the greeting.

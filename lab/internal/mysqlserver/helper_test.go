@@ -66,14 +66,33 @@ type instance struct {
 // start serves config; what is missing and needed is filled in. Everything ends with the test.
 func start(t testing.TB, config Config) *instance {
 	t.Helper()
+	if config.Account == nil {
+		config.Account = accounts(CachingSHA2, map[string]string{"app": "secret"})
+	}
+	return trusting(t, config)
+}
+
+// accounts are users with passwords that are checked in one way.
+func accounts(auth Auth, passwords map[string]string) func(string) Account {
+	return func(user string) Account {
+		password, ok := passwords[user]
+		return Account{Auth: auth, Password: password, Unknown: !ok}
+	}
+}
+
+// verified is everybody, whose passwords f checks.
+func verified(auth Auth, f func(password string) bool) func(string) Account {
+	return func(string) Account { return Account{Auth: auth, Verify: f} }
+}
+
+// trusting is start with a server that takes everybody.
+func trusting(t testing.TB, config Config) *instance {
+	t.Helper()
 	if config.Store == nil {
 		config.Store = sqlengine.NewStore()
 	}
 	if config.Host == nil {
 		config.Host = newHost("mydb-1", true)
-	}
-	if config.Users == nil {
-		config.Users = map[string]string{"app": "secret"}
 	}
 	config.Database = "shop"
 	in := &instance{Server: New(config)}
@@ -84,13 +103,6 @@ func start(t testing.TB, config Config) *instance {
 		in.serving.Wait()
 	})
 	return in
-}
-
-// trusting starts a server that takes everybody.
-func trusting(t testing.TB, config Config) *instance {
-	t.Helper()
-	config.Auth = Trust
-	return start(t, config)
 }
 
 func (in *instance) dial(context.Context, string, string) (net.Conn, error) {

@@ -28,16 +28,25 @@ import (
 	"github.com/awsdb/awsdb/lab/internal/sqlengine"
 )
 
+// Account is how a user logs in.
+type Account struct {
+	Auth     Auth
+	Unknown  bool // there is no such user: no password will do, and the client is not told why
+	Password string
+	// Verify replaces Password for ClearPassword and Token.
+	Verify func(password string) bool
+}
+
 // Config says how a Server behaves. Store and Host, whose flavor is one of MySQL's, are required.
 type Config struct {
 	Store *sqlengine.Store
 	Host  sqlengine.Host
 
-	Auth  Auth
-	Users map[string]string // user to password, for everything but Trust
-	// VerifyPassword replaces Users where the server learns the password itself: for ClearPassword and, without its fast
-	// path, for CachingSHA2.
-	VerifyPassword func(user, password string) bool
+	// Account is asked about the user at each login. nil: everybody is who they say.
+	Account func(user string) Account
+	// ProposeNative lets the greeting, which comes before the user is known, propose mysql_native_password instead of
+	// caching_sha2_password.
+	ProposeNative bool
 	// Key is what clients of CachingSHA2 encrypt their password with when there is no TLS. Making one takes a while, so
 	// servers may share one. nil: the server makes its own when it is needed.
 	Key *rsa.PrivateKey

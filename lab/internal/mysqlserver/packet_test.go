@@ -155,7 +155,7 @@ func FuzzSession(f *testing.F) {
 		if bytes.Contains(bytes.ToLower(command), []byte("sleep")) || bytes.Contains(bytes.ToLower(command), []byte("load")) || bytes.Contains(command, []byte("seq_")) {
 			t.Skip("waits, or makes many rows")
 		}
-		server := New(Config{Store: sqlengine.NewStore(), Host: newHost("mydb-1", true), Auth: Trust, Database: "shop"})
+		server := New(Config{Store: sqlengine.NewStore(), Host: newHost("mydb-1", true), Database: "shop"})
 		client, end := net.Pipe()
 		defer client.Close()
 		defer end.Close()

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"database/sql/driver"
@@ -50,9 +51,11 @@ func TestLogin(t *testing.T) {
 		}
 		return errors.New("not today")
 	}
+	isToken := func(password string) bool { return password == "token" }
 	cases := []struct {
 		name       string
 		config     Config
+		trusting   bool
 		secure     bool
 		user       string
 		password   string
@@ -67,29 +70,34 @@ func TestLogin(t *testing.T) {
 		{name: "sha2 unknown user", user: "mallory", password: "secret", want: 1045},
 		{name: "sha2 empty", user: "nobody"},
 		{name: "sha2 empty wrong", user: "app", want: 1045},
-		{name: "sha2 verified", config: Config{VerifyPassword: func(_, p string) bool { return p == "token" }}, user: "any", password: "token"},
-		{name: "native", config: Config{Auth: NativePassword}, user: "app", password: "secret"},
-		{name: "native wrong", config: Config{Auth: NativePassword}, user: "app", password: "wrong", want: 1045},
-		{name: "native empty", config: Config{Auth: NativePassword}, user: "nobody"},
-		{name: "native no password", config: Config{Auth: NativePassword}, user: "app", want: 1045},
-		{name: "clear", config: Config{Auth: ClearPassword}, secure: true, user: "app", password: "secret", parameters: "allowCleartextPasswords=true"},
-		{name: "clear wrong", config: Config{Auth: ClearPassword}, secure: true, user: "app", password: "wrong", parameters: "allowCleartextPasswords=true", want: 1045},
-		{name: "clear without TLS", config: Config{Auth: ClearPassword}, user: "app", password: "secret", parameters: "allowCleartextPasswords=true", want: 3159},
-		{name: "clear verified", config: Config{Auth: ClearPassword, VerifyPassword: func(_, p string) bool { return p == "token" }}, secure: true, user: "iam",
+		{name: "native", config: Config{Account: accounts(NativePassword, users)}, user: "app", password: "secret"},
+		{name: "native wrong", config: Config{Account: accounts(NativePassword, users)}, user: "app", password: "wrong", want: 1045},
+		{name: "native empty", config: Config{Account: accounts(NativePassword, users)}, user: "nobody"},
+		{name: "native no password", config: Config{Account: accounts(NativePassword, users)}, user: "app", want: 1045},
+		{name: "clear", config: Config{Account: accounts(ClearPassword, users)}, secure: true, user: "app", password: "secret", parameters: "allowCleartextPasswords=true"},
+		{name: "clear wrong", config: Config{Account: accounts(ClearPassword, users)}, secure: true, user: "app", password: "wrong", parameters: "allowCleartextPasswords=true", want: 1045},
+		{name: "clear without TLS", config: Config{Account: accounts(ClearPassword, users)}, user: "app", password: "secret", parameters: "allowCleartextPasswords=true", want: 3159},
+		{name: "clear verified", config: Config{Account: verified(ClearPassword, isToken)}, secure: true, user: "iam",
 			password: "token", parameters: "allowCleartextPasswords=true"},
-		{name: "trust", config: Config{Auth: Trust}, user: "whoever", password: "x"},
+		{name: "token", config: Config{Account: verified(Token, isToken)}, secure: true, user: "iam", password: "token", parameters: "allowCleartextPasswords=true"},
+		{name: "token wrong", config: Config{Account: verified(Token, isToken)}, secure: true, user: "iam", password: "secret", parameters: "allowCleartextPasswords=true", want: 1045},
+		{name: "token without TLS", config: Config{Account: verified(Token, isToken)}, user: "iam", password: "token", parameters: "allowCleartextPasswords=true", want: 1045},
+		{name: "trust", trusting: true, user: "whoever", password: "x"},
 		{name: "TLS required", config: Config{RequireTLS: true}, user: "app", password: "secret", want: 3159},
 		{name: "TLS required and there", config: Config{RequireTLS: true}, secure: true, user: "app", password: "secret"},
-		{name: "too many", config: Config{Auth: Trust, Login: tooMany}, user: "full", want: 1040},
-		{name: "refused", config: Config{Auth: Trust, Login: tooMany}, user: "app", want: 1045},
+		{name: "too many", config: Config{Login: tooMany}, trusting: true, user: "full", want: 1040},
+		{name: "refused", config: Config{Login: tooMany}, trusting: true, user: "app", want: 1045},
 		{name: "unknown database", user: "app", password: "secret", database: "warehouse", want: 1049},
 		{name: "compressed", user: "app", password: "secret", parameters: "compress=true"},
 		{name: "compressed with TLS", secure: true, user: "app", password: "secret", parameters: "compress=true"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			c.config.Users, c.config.Key, c.config.TLS = users, serverKey(), serverTLS
-			in := start(t, c.config)
+			c.config.Key, c.config.TLS = serverKey(), serverTLS
+			if c.config.Account == nil && !c.trusting {
+				c.config.Account = accounts(CachingSHA2, users)
+			}
+			in := trusting(t, c.config)
 			config := in.configFor(t, c.parameters)
 			config.User, config.Passwd = c.user, c.password
 			if c.secure {
@@ -116,22 +124,33 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// TestFastPath: after one full login the password is not asked for again.
+// TestFastPath: after one full login the password is not asked for again, until it changes.
 func TestFastPath(t *testing.T) {
-	in := start(t, Config{Key: serverKey()})
-	in.connect(t, "")
-	hash, ok := in.credentials.cached("app")
-	if !ok {
-		t.Fatal("the password is not remembered after a full login")
+	passwords, full := map[string]string{"app": "secret"}, 0
+	in := start(t, Config{Account: accounts(CachingSHA2, passwords)})
+	in.credentials.key = func() *rsa.PrivateKey {
+		full++
+		return serverKey()
 	}
-	salt := newSalt()
-	if sha2Matches(make([]byte, 32), hash, salt) {
+	login := func(password string, wantFull int, want uint16) {
+		t.Helper()
+		config := in.configFor(t, "")
+		config.Passwd, full = password, 0
+		if got := numberOf(database(t, config).Ping()); got != want || full != wantFull {
+			t.Errorf("with %q: error %d after asking for the whole password %d times, want %d after %d", password, got, full, want, wantFull)
+		}
+	}
+	login("secret", 1, 0)
+	login("secret", 0, 0)
+	login("wrong", 1, 1045)
+	login("secret", 0, 0)
+	passwords["app"] = "changed"
+	login("secret", 1, 1045)
+	login("changed", 1, 0)
+	login("changed", 0, 0)
+	if sha2Matches(make([]byte, 32), "changed", newSalt()) {
 		t.Error("any proof will do")
 	}
-	// A server whose key does not work can be logged in to by the fast path only.
-	broken := start(t, Config{Key: serverKey(), VerifyPassword: func(string, string) bool { return false }})
-	broken.credentials.remember("app", hash)
-	broken.connect(t, "")
 }
 
 func TestNoTLSOffered(t *testing.T) {

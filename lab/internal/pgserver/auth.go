@@ -18,20 +18,33 @@ import (
 
 // authenticate checks who the client is.
 func (s *session) authenticate() error {
+	if s.server.config.Account == nil {
+		return nil
+	}
+	account := s.server.config.Account(s.user)
 	refused := sqlengine.Errorf("28P01", "password authentication failed for user \"%s\"", s.user)
-	switch s.server.config.Auth {
+	switch account.Auth {
 	case SCRAM:
-		return s.scram(refused)
-	case Cleartext:
-		password, err := s.askPassword()
-		if err != nil {
-			return err
+		return s.scram(account, refused)
+	case PAM:
+		if !s.encrypted() {
+			return s.insecure()
 		}
-		if !s.server.verify(s.user, password) {
-			return refused
-		}
+		refused = sqlengine.Errorf("28000", "PAM authentication failed for user \"%s\"", s.user)
+	}
+	password, err := s.askPassword()
+	if err != nil {
+		return err
+	}
+	if !account.accepts(password) {
+		return refused
 	}
 	return nil
+}
+
+// insecure refuses a login without TLS.
+func (s *session) insecure() error {
+	return sqlengine.Errorf("28000", "no pg_hba.conf entry for user \"%s\", database \"%s\", no encryption", s.user, s.database)
 }
 
 // ask sends an authentication request and awaits the answer.
@@ -62,12 +75,12 @@ func (s *session) askPassword() (string, error) {
 	return answer.Password, nil
 }
 
-func (s *Server) verify(user, password string) bool {
-	if s.config.VerifyPassword != nil {
-		return s.config.VerifyPassword(user, password)
+// accepts checks a password that was sent as it is.
+func (a Account) accepts(password string) bool {
+	if a.Verify != nil {
+		return a.Verify(password)
 	}
-	want, ok := s.config.Users[user]
-	return ok && subtle.ConstantTimeCompare([]byte(want), []byte(password)) == 1
+	return !a.Unknown && subtle.ConstantTimeCompare([]byte(a.Password), []byte(password)) == 1
 }
 
 // scramIterations is what the real server uses by default.
@@ -75,34 +88,39 @@ const scramIterations = 4096
 
 const scramMechanism = "SCRAM-SHA-256"
 
-// secrets are the keys derived from passwords, computed once per user.
+// secrets are the keys derived from passwords, computed once per password.
 type secrets struct {
 	salt [16]byte
 
 	mu     sync.Mutex
-	salted map[string][]byte
+	salted map[string]saltedPassword // by user
 }
 
-// saltedPassword derives the key of a password. The derivation is repeated by those who ask at the same moment rather than
+type saltedPassword struct {
+	password string
+	key      []byte
+}
+
+// key derives the key of a password. The derivation is repeated by those who ask at the same moment rather than
 // done under the lock.
-func (s *secrets) saltedPassword(user, password string) ([]byte, error) {
+func (s *secrets) key(user, password string) ([]byte, error) {
 	s.mu.Lock()
-	salted := s.salted[user]
+	known, ok := s.salted[user]
 	s.mu.Unlock()
-	if salted != nil {
-		return salted, nil
+	if ok && known.password == password {
+		return known.key, nil
 	}
-	salted, err := pbkdf2.Key(sha256.New, password, s.salt[:], scramIterations, sha256.Size)
+	key, err := pbkdf2.Key(sha256.New, password, s.salt[:], scramIterations, sha256.Size)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.salted == nil {
-		s.salted = map[string][]byte{}
+		s.salted = map[string]saltedPassword{}
 	}
-	s.salted[user] = salted
-	return salted, nil
+	s.salted[user] = saltedPassword{password, key}
+	return key, nil
 }
 
 func mac(key []byte, message string) []byte {
@@ -112,7 +130,7 @@ func mac(key []byte, message string) []byte {
 }
 
 // scram is the server's side of RFC 5802 and 7677, without channel binding.
-func (s *session) scram(refused error) error {
+func (s *session) scram(account Account, refused error) error {
 	message, err := s.ask(&pgproto3.AuthenticationSASL{AuthMechanisms: []string{scramMechanism}}, pgproto3.AuthTypeSASL)
 	if err != nil {
 		return err
@@ -139,11 +157,10 @@ func (s *session) scram(refused error) error {
 		return sqlengine.Errorf("08P01", "malformed SCRAM message")
 	}
 	withoutProof, proof, ok := parseClientFinal(string(response.Data), header, nonce)
-	password, known := s.server.config.Users[s.user]
-	if !ok || !known {
+	if !ok || account.Unknown {
 		return refused
 	}
-	salted, err := s.server.secrets.saltedPassword(s.user, password)
+	salted, err := s.server.secrets.key(s.user, account.Password)
 	if err != nil {
 		return sqlengine.Errorf("XX000", "cannot derive the key: %v", err)
 	}

@@ -66,6 +66,19 @@ func start(t testing.TB, config Config) *instance {
 	return in
 }
 
+// accounts are users with passwords that are checked in one way.
+func accounts(auth Auth, passwords map[string]string) func(string) Account {
+	return func(user string) Account {
+		password, ok := passwords[user]
+		return Account{Auth: auth, Password: password, Unknown: !ok}
+	}
+}
+
+// verified is everybody, whose passwords f checks.
+func verified(auth Auth, f func(password string) bool) func(string) Account {
+	return func(string) Account { return Account{Auth: auth, Verify: f} }
+}
+
 func (in *instance) dial(context.Context, string, string) (net.Conn, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

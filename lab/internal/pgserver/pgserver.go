@@ -25,20 +25,27 @@ type Auth int
 
 // The ways to log in.
 const (
-	Trust     Auth = iota // everybody is who they say
-	SCRAM                 // SCRAM-SHA-256 against Config.Users
-	Cleartext             // the password in the clear, as IAM authentication sends its token
+	SCRAM     Auth = iota // SCRAM-SHA-256 against Account.Password
+	Cleartext             // the password in the clear
+	PAM                   // the same, over TLS only, and with the words of PAM, as RDS does with login tokens
 )
+
+// Account is how a user logs in.
+type Account struct {
+	Auth     Auth
+	Unknown  bool // there is no such user: no password will do, and the client is not told why
+	Password string
+	// Verify replaces Password for Cleartext and PAM.
+	Verify func(password string) bool
+}
 
 // Config says how a Server behaves. Store and Host are required.
 type Config struct {
 	Store *sqlengine.Store
 	Host  sqlengine.Host
 
-	Auth  Auth
-	Users map[string]string // user to password, for SCRAM and Cleartext
-	// VerifyPassword replaces Users for Cleartext.
-	VerifyPassword func(user, password string) bool
+	// Account is asked about the user at each login. nil: everybody is who they say.
+	Account func(user string) Account
 	// Login, if set, sees each authenticated user and may refuse with a *sqlengine.Error (any other error becomes
 	// SQLSTATE 28000).
 	Login func(user string) error

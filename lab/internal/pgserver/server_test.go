@@ -40,13 +40,14 @@ func TestLogin(t *testing.T) {
 		want             string
 	}{
 		{"trust", "", Config{}, ""},
-		{"scram", "", Config{Auth: SCRAM, Users: users}, ""},
-		{"scram, wrong password", "password=wrong", Config{Auth: SCRAM, Users: users}, "28P01"},
-		{"scram, unknown user", "user=nobody", Config{Auth: SCRAM, Users: users}, "28P01"},
-		{"cleartext", "", Config{Auth: Cleartext, Users: users}, ""},
-		{"cleartext, wrong password", "password=wrong", Config{Auth: Cleartext, Users: users}, "28P01"},
-		{"token", "password=token", Config{Auth: Cleartext, VerifyPassword: func(user, password string) bool { return user == "app" && password == "token" }}, ""},
-		{"bad token", "", Config{Auth: Cleartext, VerifyPassword: func(string, string) bool { return false }}, "28P01"},
+		{"scram", "", Config{Account: accounts(SCRAM, users)}, ""},
+		{"scram, wrong password", "password=wrong", Config{Account: accounts(SCRAM, users)}, "28P01"},
+		{"scram, unknown user", "user=nobody", Config{Account: accounts(SCRAM, users)}, "28P01"},
+		{"cleartext", "", Config{Account: accounts(Cleartext, users)}, ""},
+		{"cleartext, wrong password", "password=wrong", Config{Account: accounts(Cleartext, users)}, "28P01"},
+		{"verified", "password=token", Config{Account: verified(Cleartext, func(password string) bool { return password == "token" })}, ""},
+		{"not verified", "", Config{Account: verified(Cleartext, func(string) bool { return false })}, "28P01"},
+		{"token without TLS", "", Config{Account: verified(PAM, func(string) bool { return true })}, "28000"},
 		{"unknown database", "", Config{Database: "other"}, "3D000"},
 		{"no TLS", "", Config{RequireTLS: true}, "28000"},
 		{"refused", "", Config{Login: func(string) error { return busy }}, "53300"},
@@ -97,7 +98,7 @@ func certificate(t *testing.T, name string) (tls.Certificate, *x509.CertPool) {
 
 func TestTLS(t *testing.T) {
 	cert, pool := certificate(t, "mydb-1")
-	in := start(t, Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, RequireTLS: true, Auth: SCRAM, Users: map[string]string{"app": "secret"}})
+	in := start(t, Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}, RequireTLS: true, Account: accounts(SCRAM, map[string]string{"app": "secret"})})
 	config := in.configFor(t, "")
 	config.TLSConfig = &tls.Config{RootCAs: pool, ServerName: "mydb-1"}
 	conn, err := pgx.ConnectConfig(t.Context(), config)
@@ -124,7 +125,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestStandardLibraryAndPool(t *testing.T) {
-	in := start(t, Config{Auth: SCRAM, Users: map[string]string{"app": "secret"}})
+	in := start(t, Config{Account: accounts(SCRAM, map[string]string{"app": "secret"})})
 	db := stdlib.OpenDB(*in.configFor(t, ""))
 	defer db.Close()
 	if _, err := db.Exec("create table kv (k text primary key, v int, at timestamptz)"); err != nil {

@@ -68,6 +68,12 @@ func (s *session) login(parameters map[string]string) bool {
 	return false
 }
 
+// encrypted reports whether the connection is under TLS.
+func (s *session) encrypted() bool {
+	_, ok := s.wire.(*tls.Conn)
+	return ok
+}
+
 // errConnection says that the connection failed, so there is nobody to tell.
 var errConnection = errors.New("connection lost")
 
@@ -80,8 +86,8 @@ func (s *session) admit(parameters map[string]string) error {
 	if s.database == "" {
 		s.database = s.user
 	}
-	if _, encrypted := s.wire.(*tls.Conn); config.RequireTLS && !encrypted {
-		return sqlengine.Errorf("28000", "no pg_hba.conf entry for user \"%s\", database \"%s\", no encryption", s.user, s.database)
+	if config.RequireTLS && !s.encrypted() {
+		return s.insecure()
 	}
 	if err := s.authenticate(); err != nil {
 		return err
