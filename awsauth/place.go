@@ -117,10 +117,9 @@ func (p *Tokens) rename(ctx context.Context, t core.Target) bool {
 	if err != nil || !named.Green {
 		return false
 	}
-	signed, _, _ := strings.Cut(string(t.Password), "/")
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if strings.HasPrefix(signed, named.Host+":") {
+	if strings.HasPrefix(string(t.Password), named.Host+":") { // a token begins with what it is signed for
 		p.plain[named.Host] = true
 	} else {
 		delete(p.plain, named.Host)
