@@ -13,11 +13,9 @@ import (
 	"github.com/awsdb/awsdb/core"
 )
 
-// identity is who signs tokens of a region: credentials, and who gave them. It is immutable, and
-// known by its address: others that were retrieved later are others, though they may be the same.
+// identity is who signs tokens of a region: credentials, and who gave them. It is immutable.
 type identity struct {
 	aws.Credentials
-	region   string
 	provider aws.CredentialsProvider
 }
 
@@ -50,7 +48,7 @@ func (p *Tokens) identify(ctx context.Context, region string) (Fetched[*identity
 		return f, fmt.Errorf("retrieving AWS credentials: %w", err)
 	}
 	now := wallClock()
-	f.Value = &identity{Credentials: c, region: region, provider: provider}
+	f.Value = &identity{Credentials: c, provider: provider}
 	f.Renew = now.Add(askAgain)
 	if c.CanExpire {
 		// What is about to expire serves this login, but others ask again: its successor
@@ -120,18 +118,23 @@ func (p *Tokens) sweep(now time.Time) {
 	}
 }
 
-// forget makes sure that a token that was refused is not used again, and returns who
-// signed it, if that is known.
-func (p *Tokens) forget(refused core.Secret) *identity {
+// forget makes sure that a token that was refused is not used again and, if it is an old one, that the
+// next is signed by credentials that are retrieved anew. Whoever comes later with the same token
+// finds that done.
+func (p *Tokens) forget(refused core.Secret, old bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, t := range p.tokens {
-		if t.secret == refused {
-			delete(p.tokens, key)
-			return t.signer
+		if t.secret != refused {
+			continue
 		}
+		delete(p.tokens, key)
+		if old {
+			t.signer.renew()
+			p.identities.Discard(key.region, func(held *identity) bool { return held.AccessKeyID == key.accessKeyID })
+		}
+		return
 	}
-	return nil
 }
 
 // sign makes a token. It asks nobody for anything.

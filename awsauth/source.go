@@ -186,6 +186,3 @@ func (c *chainCredentials) Retrieve(ctx context.Context) (aws.Credentials, error
 	}
 	return credentials, nil
 }
-
-// Format implements fmt.Formatter: no verb shows the credentials of the options.
-func (s *Source) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("awsauth.Source")) }

@@ -151,10 +151,7 @@ func (p *Tokens) Authenticate(ctx context.Context, t core.Target) (core.Target, 
 // better is to be had, unless for a host of a blue/green deployment, which has two names.
 func (p *Tokens) LoginFailed(ctx context.Context, t core.Target, _ error) bool {
 	renamed := p.rename(ctx, t)
-	if id := p.forget(t.Password); id != nil && !t.Fresh {
-		id.renew()
-		p.identities.Discard(id.region, func(held *identity) bool { return held == id })
-	}
+	p.forget(t.Password, !t.Fresh)
 	switch t.Refused {
 	case 0, 1:
 		return renamed || !t.Fresh

@@ -1,0 +1,377 @@
+package awsauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// A login gets a token that is good for it, whenever it is; one is signed for as long as it can be used.
+func TestTokenLife(t *testing.T) {
+	zero, minute, day := time.Duration(0), time.Minute, 24*time.Hour
+	tests := map[string]struct {
+		expiration *time.Duration
+		role       *role
+		life       time.Duration // of a token
+	}{
+		"default":                  {role: &role{}, life: 870 * time.Second},
+		"shorter":                  {expiration: &minute, role: &role{}, life: time.Minute},
+		"longer than it can be":    {expiration: &day, role: &role{}, life: 870 * time.Second},
+		"never kept":               {expiration: &zero, role: &role{}, life: 0},
+		"credentials end before":   {role: &role{life: 10 * time.Minute}, life: 10*time.Minute - 30*time.Second},
+		"credentials about to end": {expiration: &minute, role: &role{life: 20 * time.Second}, life: 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			signing(t, func() TokenOptions {
+				return tokensOf(test.role, func(o *TokenOptions) { o.Expiration = test.expiration })
+			}, func(t *testing.T, p *Tokens) {
+				first := authenticate(t, p, dial(cluster))
+				if test.life > 0 {
+					time.Sleep(test.life - time.Second)
+					if again := authenticate(t, p, dial(cluster)); again.Password != first.Password || again.Fresh {
+						t.Errorf("another token within %s, or fresh (%t)", test.life, again.Fresh)
+					}
+				}
+				time.Sleep(time.Second)
+				again := authenticate(t, p, dial(cluster))
+				if again.Password == first.Password {
+					t.Error("the same token after its life")
+				}
+				inspect(t, again.Password)
+			})
+		})
+	}
+}
+
+// The clock of B84: every token that is handed out is one that the server takes.
+func TestTokensThroughADay(t *testing.T) {
+	signing(t, func() TokenOptions { return tokensOf(&role{life: time.Hour}, nil) }, func(t *testing.T, p *Tokens) {
+		start := time.Now()
+		for _, at := range []time.Duration{0, 14*time.Minute + 59*time.Second, 16 * time.Minute, 24 * time.Hour} {
+			time.Sleep(time.Until(start.Add(at)))
+			inspect(t, authenticate(t, p, dial(cluster)).Password)
+		}
+	})
+}
+
+// 500 connections that are opened when everything has expired: one retrieval, one token per host.
+func TestTokensAtExpiry(t *testing.T) {
+	r := &role{life: time.Hour, takes: time.Second}
+	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		for round := 1; round <= 2; round++ {
+			var mu sync.Mutex
+			tokens := map[core.Secret]int{}
+			var dials sync.WaitGroup
+			for n := range 500 {
+				dials.Go(func() {
+					target := dial(fmt.Sprintf("mydb-%d.c9xyz0abcdef.us-east-1.rds.amazonaws.com", n%5))
+					answer, err := p.Authenticate(t.Context(), target)
+					if err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					tokens[answer.Password]++
+				})
+			}
+			dials.Wait()
+			if r.asked() != round || len(tokens) != 5 {
+				t.Errorf("round %d: %d retrievals, %d tokens for five hosts", round, r.asked(), len(tokens))
+			}
+			time.Sleep(2 * time.Hour)
+		}
+	})
+}
+
+// Nobody waits for the renewal of credentials that are in use.
+func TestTokensRenewAhead(t *testing.T) {
+	r := &role{life: time.Hour, takes: 5 * time.Second}
+	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		authenticate(t, p, dial(cluster))
+		for start := time.Now(); time.Since(start) < 24*time.Hour; time.Sleep(30 * time.Second) {
+			asked := time.Now()
+			inspect(t, authenticate(t, p, dial(cluster)).Password)
+			if waited := time.Since(asked); waited > 0 {
+				t.Fatalf("after %s a login waited for %s", time.Since(start), waited)
+			}
+		}
+		if n := r.asked(); n < 25 || n > 28 {
+			t.Errorf("%d retrievals of credentials for an hour, in a day", n)
+		}
+	})
+}
+
+// While the provider is out of order, what it gave is used for as long as it is good.
+func TestTokensSurviveAnOutage(t *testing.T) {
+	r := &role{life: time.Hour}
+	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		authenticate(t, p, dial(cluster))
+		r.set(func(r *role) { r.err = errors.New("STS is out of order") })
+		start := time.Now()
+		for time.Since(start) < time.Hour-tokenMargin {
+			inspect(t, authenticate(t, p, dial(cluster)).Password)
+			time.Sleep(10 * time.Second)
+		}
+		time.Sleep(tokenMargin)
+		if _, err := p.Authenticate(t.Context(), dial(cluster)); err == nil || !strings.Contains(err.Error(), "STS is out of order") {
+			t.Errorf("with credentials that have expired: %v", err)
+		}
+		r.set(func(r *role) { r.err = nil })
+		time.Sleep(longestPause)
+		inspect(t, authenticate(t, p, dial(cluster)).Password)
+	})
+}
+
+func TestTokensBounds(t *testing.T) {
+	r := &role{takes: time.Hour}
+	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := p.Authenticate(ctx, dial(cluster)); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("the caller's deadline: %v after %s", err, time.Since(start))
+		}
+		if _, err := p.Authenticate(t.Context(), dial(cluster)); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != retrieveLimit {
+			t.Errorf("a provider that hangs: %v after %s", err, time.Since(start))
+		}
+		if r.asked() != 1 {
+			t.Errorf("%d retrievals", r.asked())
+		}
+	})
+}
+
+// refuse is what core does after the server has refused a login.
+func refuse(t *testing.T, p *Tokens, refused core.Target, times int) bool {
+	t.Helper()
+	refused.Refused, refused.RefusedSince = times, time.Now()
+	return p.LoginFailed(t.Context(), refused, errors.New("refused"))
+}
+
+func TestLoginFailed(t *testing.T) {
+	r := &role{}
+	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		first := authenticate(t, p, dial(cluster))
+		if refuse(t, p, first, 1) {
+			t.Error("a token that is new was refused, and the login is tried again")
+		}
+		time.Sleep(time.Second)
+		second := authenticate(t, p, dial(cluster))
+		if second.Password == first.Password || !second.Fresh {
+			t.Error("a token that was refused is used again")
+		}
+		time.Sleep(10 * time.Minute)
+		old := authenticate(t, p, dial(cluster))
+		if old.Password != second.Password || old.Fresh {
+			t.Fatal("the token was not kept")
+		}
+		asked := r.asked()
+		if !refuse(t, p, old, 1) {
+			t.Error("a token that was kept was refused, and the login is not tried again")
+		}
+		third := authenticate(t, p, dial(cluster))
+		if third.Password == second.Password || !third.Fresh || r.asked() != asked+1 {
+			t.Errorf("fresh %t, %d retrievals, want one", third.Fresh, r.asked()-asked)
+		}
+		if refuse(t, p, third, 2) {
+			t.Error("the login is tried a third time")
+		}
+		if _, err := p.Authenticate(t.Context(), dial(cluster)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Credentials that end while a login is under way are a reason to try again: there are others by then.
+func TestLoginFailedWithCredentialsThatEnd(t *testing.T) {
+	r := &role{life: 20 * time.Second}
+	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		answer := authenticate(t, p, dial(cluster))
+		time.Sleep(time.Second)
+		if !refuse(t, p, answer, 1) {
+			t.Error("not tried again")
+		}
+		if again := authenticate(t, p, dial(cluster)); refuse(t, p, again, 2) {
+			t.Error("tried a third time")
+		}
+	})
+}
+
+// Other connections may use what was refused at the same time; each of them is tried once
+// more, and they do not make a retrieval each.
+func TestLoginFailedForMany(t *testing.T) {
+	r := &role{takes: 100 * time.Millisecond}
+	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		authenticate(t, p, dial(cluster))
+		time.Sleep(10 * time.Minute)
+		old := authenticate(t, p, dial(cluster))
+		time.Sleep(time.Second)
+		before := r.asked()
+		var mu sync.Mutex
+		tokens := map[core.Secret]bool{}
+		var logins sync.WaitGroup
+		for range 100 {
+			logins.Go(func() {
+				if !refuse(t, p, old, 1) {
+					t.Error("not tried again")
+				}
+				answer := authenticate(t, p, dial(cluster))
+				mu.Lock()
+				defer mu.Unlock()
+				tokens[answer.Password] = true
+			})
+		}
+		logins.Wait()
+		if n := r.asked() - before; n != 1 || len(tokens) != 1 || tokens[old.Password] {
+			t.Errorf("%d retrievals, want 1; %d new tokens, want 1", n, len(tokens))
+		}
+	})
+}
+
+// The new side of a blue/green deployment takes the name of the old one with the switchover.
+func TestGreenHosts(t *testing.T) {
+	signing(t, func() TokenOptions { return tokensOf(&role{keyID: "AK"}, nil) }, func(t *testing.T, p *Tokens) {
+		signedFor := func(target core.Target, want string) {
+			t.Helper()
+			if got := inspect(t, target.Password).Host; got != want+":5432" {
+				t.Errorf("signed for %s, want %s", got, want)
+			}
+		}
+		answer := authenticate(t, p, dial(green))
+		signedFor(answer, green)
+		if !refuse(t, p, answer, 1) {
+			t.Fatal("the other name is not tried")
+		}
+		answer = authenticate(t, p, dial(green))
+		signedFor(answer, instance)
+		time.Sleep(time.Minute)
+		signedFor(authenticate(t, p, dial(green)), instance) // as it went well
+		if refuse(t, p, answer, 2) {
+			t.Error("a new token for the second name was refused, and there is a third attempt")
+		}
+		signedFor(authenticate(t, p, dial(green)), green)
+		for n := 1; ; n++ {
+			if !refuse(t, p, authenticate(t, p, dial(green)), n) {
+				break
+			}
+			if n == 3 {
+				t.Fatal("attempts without an end")
+			}
+		}
+	})
+}
+
+// Two users, two profiles and two regions against one host never get each other's tokens.
+func TestTokensOfSeveralIdentities(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var plugins []*Tokens
+		for _, name := range []string{"ALICE", "BOB"} {
+			p, err := NewTokens(tokensOf(&role{keyID: name}, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			go p.Run(ctx, nil)
+			plugins = append(plugins, p)
+		}
+		for range 2 {
+			for n, name := range []string{"ALICE", "BOB"} {
+				for _, user := range []string{"app", "admin"} {
+					target := dial(cluster)
+					target.Login.User = user
+					if got, want := inspect(t, authenticate(t, plugins[n], target).Password), (inspected{cluster + ":5432", user, "us-east-1", name}); got != want {
+						t.Errorf("got %v, want %v", got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
+// Who signs may change while the application runs.
+func TestTokensFollowTheProvider(t *testing.T) {
+	var mu sync.Mutex
+	name := "FIRST"
+	provider := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return aws.Credentials{AccessKeyID: name, SecretAccessKey: secretKey}, nil
+	})
+	o := TokenOptions{Code: "test", Credentials: func(context.Context, string) (aws.CredentialsProvider, error) { return provider, nil }}
+	signing(t, func() TokenOptions { return o }, func(t *testing.T, p *Tokens) {
+		authenticate(t, p, dial(cluster))
+		mu.Lock()
+		name = "SECOND"
+		mu.Unlock()
+		time.Sleep(askAgain)
+		authenticate(t, p, dial(cluster)) // is what makes it ask
+		synctest.Wait()
+		if got := inspect(t, authenticate(t, p, dial(cluster)).Password).AccessKeyID; got != "SECOND" {
+			t.Errorf("signed by %s", got)
+		}
+	})
+}
+
+// B24: what is kept does not grow with time.
+func TestTokensDoNotGrow(t *testing.T) {
+	signing(t, func() TokenOptions { return tokensOf(&role{life: 10 * time.Minute}, nil) }, func(t *testing.T, p *Tokens) {
+		for n := range 5000 {
+			target := dial(cluster)
+			target.Login.User = fmt.Sprint(n)
+			authenticate(t, p, target)
+			time.Sleep(10 * time.Second)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.tokens) > 100 {
+			t.Errorf("%d tokens are kept, of which at most 87 are good", len(p.tokens))
+		}
+	})
+}
+
+func TestNothingShowsSecrets(t *testing.T) {
+	r := &role{life: time.Hour}
+	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		answer := authenticate(t, p, dial(cluster))
+		static := credentials.NewStaticCredentialsProvider("AK", secretKey, session)
+		source := NewSource(Options{Credentials: static})
+		kept := KeepCredentials(static)
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+			text := fmt.Sprintf(strings.Repeat(verb, 5), p, answer, source, kept, p.identities)
+			for _, secret := range []string{secretKey, session, "X-Amz-Signature", string(answer.Password)} {
+				if strings.Contains(text, secret) {
+					t.Errorf("%s shows %s", verb, secret[:10])
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkAuthenticate(b *testing.B) {
+	p, err := NewTokens(tokensOf(&role{keyID: "AK"}, nil))
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	var runs sync.WaitGroup
+	runs.Go(func() { p.Run(ctx, nil) })
+	defer runs.Wait()
+	defer cancel()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Authenticate(ctx, dial(cluster)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
