@@ -69,7 +69,8 @@ var (
 	_ core.Runner        = (*Tokens)(nil)
 )
 
-// NewTokens returns the plugin. Its errors match core.ErrConfig.
+// NewTokens returns the plugin. Its errors match core.ErrConfig, and name parameters; the caller
+// says whose they are.
 func NewTokens(o TokenOptions) (*Tokens, error) {
 	p := &Tokens{options: o, life: TokenLife - tokenMargin, tokens: map[tokenKey]token{}, plain: map[string]bool{}}
 	if o.Expiration != nil {
@@ -77,10 +78,19 @@ func NewTokens(o TokenOptions) (*Tokens, error) {
 	}
 	p.identities = NewCache(p.identify, retrieveLimit)
 	if err := o.check(); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", core.ErrConfig, o.Code, err)
+		return nil, optionError{err}
 	}
 	return p, nil
 }
+
+// optionError is about options that cannot be right.
+type optionError struct{ error }
+
+// Is matches core.ErrConfig.
+func (optionError) Is(target error) bool { return target == core.ErrConfig }
+
+// Unwrap returns the cause.
+func (e optionError) Unwrap() error { return e.error }
 
 func (o *TokenOptions) check() error {
 	var problems []error

@@ -1,6 +1,7 @@
 package iamauth
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/awsdb/awsdb/awsauth"
@@ -41,7 +42,11 @@ func New(o Options) (core.Plugin, error) {
 		expiration := max(o.Expiration, 0)
 		tokens.Expiration = &expiration
 	}
-	return build(o.AWS, tokens)
+	p, err := build(o.AWS, tokens)
+	if err != nil {
+		return nil, fmt.Errorf("%w: iamauth.Options: %w", core.ErrConfig, err)
+	}
+	return p, nil
 }
 
 // build makes the plugin of what both ways of configuring it say.
