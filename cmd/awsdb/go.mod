@@ -7,10 +7,13 @@ require (
 	charm.land/lipgloss/v2 v2.0.6
 	github.com/awsdb/awsdb/core v0.1.0
 	github.com/awsdb/awsdb/failover v0.1.0
+	github.com/awsdb/awsdb/federated v0.1.0
 	github.com/awsdb/awsdb/hostmonitor v0.1.0
+	github.com/awsdb/awsdb/iamauth v0.1.0
 	github.com/awsdb/awsdb/lab v0.1.0
 	github.com/awsdb/awsdb/mysqldriver v0.1.0
 	github.com/awsdb/awsdb/pgdriver v0.1.0
+	github.com/awsdb/awsdb/secrets v0.1.0
 	github.com/charmbracelet/x/ansi v0.11.8
 	github.com/charmbracelet/x/term v0.2.2
 	github.com/go-sql-driver/mysql v1.10.1

@@ -4,6 +4,10 @@
 //
 // runs a cluster, a pool and four failovers on this machine, and nothing else is
 // needed.
+//
+//	PGPASSWORD="$(go run ./cmd/awsdb token --host "$HOST" --user app)" psql ...
+//
+// logs in with IAM where a program knows nothing of it.
 package main
 
 import (
@@ -78,14 +82,14 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q: write demo", args[0])}
+				return usageError{fmt.Errorf("unknown command %q: write demo or token", args[0])}
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newDemo())
+	root.AddCommand(newDemo(), newToken())
 	return root
 }
 
