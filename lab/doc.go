@@ -30,6 +30,16 @@
 // go on showing the old writer is up to [PromoteOptions]. [Cluster.Failover] does the whole: fault, pause,
 // promotion, restart as a reader. [Cluster.SetDNS], [Cluster.FlapDNS] and [Cluster.FailDNS] make DNS worse.
 //
+// # Passwords and tokens
+//
+// Options.User logs in with Options.Password; Options.Users are further users. [Cluster.SetPassword] changes a password for
+// logins from then on, as a rotation does. With Auth: [IAM] a user logs in with a token instead, which is verified as
+// RDS does: signed by an identity of Options.Cloud, a [cloud.Cloud], less than 15 minutes ago, for that user, for the
+// region, and for host and port of the very instance: the names and the port that clients use with DialContext, wherever
+// the instance really listens. Among the names are those of the endpoints that lead to the instance at that moment, but no
+// [Cluster.Alias]. PostgreSQL asks for it as for a password in the clear, MySQL by mysql_clear_password, and both over TLS
+// only. [Instance.Refusals] tells what was wrong with a token.
+//
 // # Faults
 //
 // Each [Instance] can [Instance.Crash], and says so by resets and refusals, or leave its clients without a
@@ -60,7 +70,7 @@
 // instance gets a Restart; MariaDB becomes read-only if it can still be told. (PostgreSQL lets a session out of that
 // wait by a cancel request or its statement_timeout, and acknowledges the write with a warning; and with
 // synchronous_commit=off it does not wait. Tests of lost writes use none of these.) OnStatement, OnLogin, SetLoad,
-// AddReader and RemoveInstance exist in the simulation only. What goes wrong where a method returns no error is in
+// SetPassword, AddReader and RemoveInstance exist in the simulation only. What goes wrong where a method returns no error is in
 // [Cluster.Err].
 //
 // # Loopback and memory

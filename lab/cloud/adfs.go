@@ -22,7 +22,7 @@ func (c *Cloud) adfsPage(w http.ResponseWriter, r *call) *problem {
 		answerPage(w, http.StatusOK, `<div id="error"><p id="errorMessage">An error occurred. The relying party is unknown. Contact your administrator for more information.</p></div>`)
 		return nil
 	}
-	if name := c.signedIn(r, adfsAuthCookie); name != "" {
+	if name, ok := c.owner(r, adfsAuthCookie); ok {
 		answerSAML(w, html.EscapeString(c.assert(ADFS, name)))
 		return nil
 	}
@@ -33,7 +33,7 @@ func (c *Cloud) adfsPage(w http.ResponseWriter, r *call) *problem {
 
 // adfsSignIn serves [ADFSSignIn].
 func (c *Cloud) adfsSignIn(w http.ResponseWriter, r *call) *problem {
-	if !c.knowsCookie(r, adfsCookie) {
+	if _, ok := c.owner(r, adfsCookie); !ok {
 		answerPage(w, http.StatusOK, `<div id="error"><p id="errorMessage">Your browser does not accept cookies. They must be enabled to sign in.</p></div>`)
 		return nil
 	}
@@ -62,27 +62,16 @@ func (c *Cloud) setCookie(w http.ResponseWriter, r *call, cookie, name string) {
 	http.SetCookie(w, &http.Cookie{Name: cookie, Value: value, Path: "/adfs", HttpOnly: true, Secure: r.TLS != nil})
 }
 
-func (c *Cloud) knowsCookie(r *call, cookie string) bool {
+// owner is who a cookie belongs to, "" if it is only that of a page; false when the browser sent none that is known.
+func (c *Cloud) owner(r *call, cookie string) (name string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, sent := range r.CookiesNamed(cookie) {
-		if _, ok := c.signIns[cookie+"="+sent.Value]; ok {
-			return true
+		if name, ok := c.signIns[cookie+"="+sent.Value]; ok {
+			return name, true
 		}
 	}
-	return false
-}
-
-// signedIn is who a cookie belongs to, "" for nobody.
-func (c *Cloud) signedIn(r *call, cookie string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, sent := range r.CookiesNamed(cookie) {
-		if name := c.signIns[cookie+"="+sent.Value]; name != "" {
-			return name
-		}
-	}
-	return ""
+	return "", false
 }
 
 // adfsForm is the page with the form; failure is what went wrong before.

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -27,22 +28,24 @@ func (t transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err := request.Context().Err(); err != nil {
 		return nil, err
 	}
-	answered := &recorder{header: http.Header{}}
-	aborted := make(chan error, 1)
+	recorded := &recorder{header: http.Header{}}
+	var failure error
+	answered := make(chan struct{})
 	go func() {
-		defer func() { aborted <- abortion(recover()) }()
-		t.handler.ServeHTTP(answered, asReceived(request))
+		defer close(answered)
+		defer func() { failure = abortion(recover()) }()
+		t.handler.ServeHTTP(recorded, asReceived(request))
 	}()
 	select {
-	case err := <-aborted:
-		if err != nil {
-			return nil, err
-		}
+	case <-answered:
 	case <-request.Context().Done():
-		<-aborted // the handler sees the same context, and leaves no goroutine behind
+		<-answered // the handler sees the same context, and leaves no goroutine behind
 		return nil, request.Context().Err()
 	}
-	return answered.response(request), nil
+	if failure != nil {
+		return nil, failure
+	}
+	return recorded.response(request), nil
 }
 
 // abortion is what the client sees of a handler that ended with a panic.
@@ -59,10 +62,9 @@ func abortion(panicked any) error {
 // asReceived is a request as a server sees it.
 func asReceived(request *http.Request) *http.Request {
 	received := request.Clone(request.Context())
-	if received.Host == "" {
-		received.Host = request.URL.Host
-	}
+	received.Method, received.Host = cmp.Or(request.Method, http.MethodGet), cmp.Or(request.Host, request.URL.Host)
 	received.RequestURI, received.RemoteAddr = request.URL.RequestURI(), "10.20.255.1:32768"
+	received.URL.Scheme, received.URL.Host, received.URL.Path = "", "", cmp.Or(request.URL.Path, "/")
 	if request.URL.Scheme == "https" {
 		received.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: request.URL.Hostname()}
 	}

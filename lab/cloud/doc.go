@@ -28,5 +28,5 @@
 //
 // [Cloud.Throttle], [Cloud.Limit], [Cloud.Fail], [Cloud.Hang] and [Cloud.Slow] befall a service or one operation until
 // [Cloud.Heal], and [Cloud.Calls] counts. Time is that of package time: in a testing/synctest bubble it is
-// virtual.
+// virtual, if the cloud was made there.
 package cloud

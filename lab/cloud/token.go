@@ -53,7 +53,7 @@ func (c *Cloud) verifyToken(token string, hosts []string, port int, user, region
 	address = strings.TrimSuffix(address, "/") // some SDKs write it, Go's does not
 	values, err := url.ParseQuery(query)
 	if !ok || err != nil || values.Get("Action") != "connect" || values.Get("X-Amz-Algorithm") != signatureAlgorithm {
-		return errors.New("what was sent as a password is no token: it reads host:port/?Action=connect&DBUser=...")
+		return errors.New("what was sent as a password is no token, which begins with host:port/?Action=connect")
 	}
 	for key, repeated := range values {
 		if len(repeated) > 1 {
