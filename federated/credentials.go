@@ -16,9 +16,9 @@ import (
 )
 
 // SignIn gets a SAML assertion from an identity provider: the response as a browser would
-// post it to AWS. It must end with ctx. A new *Error of the kind ErrPassword,
-// ErrPasswordExpired, ErrLocked or ErrMFA keeps the next sign-in away for a while; it gets
-// its Next here.
+// post it to AWS. It must end with ctx. An *Error that says ErrPassword, ErrPasswordExpired,
+// ErrLocked, ErrMFA or ErrNoAssertion keeps the next sign-in away for a while; it must be a new one, and
+// gets its Next here.
 type SignIn func(ctx context.Context) (core.Secret, error)
 
 const (
@@ -31,6 +31,9 @@ const (
 	// renewPause is how long credentials that are still good are not renewed again after
 	// that has failed.
 	renewPause = time.Minute
+	// settingPause is how long there is no other sign-in after one that a setting, here or
+	// there, has made useless.
+	settingPause = time.Minute
 	// oldEnough is the age from which credentials are replaced when a server refuses what
 	// they have signed. If it is not they that are refused, this is how often there is a
 	// sign-in for nothing.
@@ -46,10 +49,10 @@ type credentials struct {
 	held   *awsauth.Cache[string, session]
 	log    atomic.Pointer[slog.Logger] // of a handle that runs
 
-	mu      sync.Mutex
-	last    map[string]session // by region
-	refusal *Error             // of the last sign-in; nil if it was not refused
-	count   int                // of refusals in a row
+	mu       sync.Mutex
+	last     map[string]session // by region
+	refusal  *Error             // of the last sign-in; nil if it was not refused
+	refusals int                // of the password, in a row
 }
 
 // session is what STS has given.
@@ -109,17 +112,17 @@ func (c *credentials) latest(region string) session {
 	return c.last[region]
 }
 
-// begin signs in and assumes the role.
+// begin signs in and assumes the role, unless it is too early for that.
 func (c *credentials) begin(ctx context.Context, region string) (session, error) {
 	if err := c.paused(); err != nil {
 		return session{}, err
 	}
 	assertion, err := c.signIn(ctx)
-	if c.note(err); err != nil {
-		return session{}, err
+	if err != nil {
+		return session{}, c.note(err)
 	}
 	value, err := c.role.assume(ctx, region, assertion)
-	return session{Credentials: value}, err
+	return session{Credentials: value}, c.note(err)
 }
 
 // paused returns the last refusal until it may be asked again. Credentials of another
@@ -133,19 +136,24 @@ func (c *credentials) paused() error {
 	return c.refusal
 }
 
-// note remembers a refusal, and says in it when the next attempt is allowed.
-func (c *credentials) note(err error) {
+// note remembers how a sign-in ended, and says in the error of a refusal when the next is
+// allowed.
+func (c *credentials) note(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var e *Error
 	switch {
 	case err == nil:
-		c.refusal, c.count = nil, 0
-	case errors.As(err, &e) && e.locks():
-		e.Next = time.Now().Round(0).Add(pauseAfter(c.count))
-		c.refusal = e
-		c.count++
+		c.refusal, c.refusals = nil, 0
+	case !errors.As(err, &e):
+	case e.isOne(ErrPassword, ErrPasswordExpired, ErrLocked, ErrMFA):
+		c.refusal, e.Next = e, time.Now().Round(0).Add(pauseAfter(c.refusals))
+		c.refusals++
+	case e.isOne(ErrNoAssertion, ErrRole, ErrAssertionRefused, ErrAssertionExpired): // the password was right
+		c.refusal, e.Next = e, time.Now().Round(0).Add(settingPause)
+		c.refusals = 0
 	}
+	return err
 }
 
 // pauseAfter is how long an account is left alone after so many refusals before: 1, 4,

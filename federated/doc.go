@@ -94,7 +94,9 @@
 // A password that was refused is not sent again at once, whatever is dialled: after one
 // minute, then four, then every fifteen, so that the directory does not lock the account.
 // Meanwhile the error is the same, and says until when. This is for each process; many that
-// start at a time with a wrong password are as many attempts.
+// start at a time with a wrong password are as many attempts. When a setting makes sign-ins
+// useless, such as the role's trust policy, there is one in a minute, and in outages one every few
+// seconds.
 //
 // The password is sent to the host of idp_endpoint, or to the one that it redirects the
 // sign-in page to, and to no other; nothing is sent without https. No error and no log

@@ -2,6 +2,7 @@ package federated
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -54,8 +55,8 @@ type Error struct {
 	Code string
 	// Advice says more, and what to do. It may be empty.
 	Advice string
-	// Next is when the identity provider will be asked again, after a refusal that
-	// counts towards locking the account. Zero: at any time.
+	// Next is when the identity provider will be asked again, after a refusal that counts
+	// towards locking the account, or that a setting must end. Zero: within seconds.
 	Next time.Time
 	// Err is the cause, if there is one besides.
 	Err error
@@ -99,13 +100,7 @@ func (e *Error) Pause() time.Duration {
 	return max(0, time.Until(e.Next))
 }
 
-// locks tells that asking again with the same password is of no use, and may lock the
-// account.
-func (e *Error) locks() bool {
-	for _, kind := range []error{ErrPassword, ErrPasswordExpired, ErrLocked, ErrMFA} {
-		if errors.Is(e.Kind, kind) {
-			return true
-		}
-	}
-	return false
+// isOne tells that Kind is one of kinds.
+func (e *Error) isOne(kinds ...error) bool {
+	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(e.Kind, kind) })
 }

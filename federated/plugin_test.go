@@ -183,6 +183,25 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
+// What a setting must end is tried once in a minute, and does not count as wrong passwords.
+func TestRefusedRole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, nil)
+		f.sts.Fail(403, "AccessDenied", "no")
+		for began := time.Now(); time.Since(began) < 30*time.Minute; time.Sleep(time.Second) {
+			if _, err := f.login(t); !errors.Is(err, ErrRole) {
+				t.Fatal(err)
+			}
+		}
+		if n := f.calls.Load(); n < 25 || n > 30 {
+			t.Errorf("%d sign-ins in half an hour", n)
+		}
+		f.sts.Fail(0, "", "")
+		time.Sleep(time.Minute)
+		f.mustLogin(t)
+	})
+}
+
 // Other failures are repeated soon.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

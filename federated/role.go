@@ -51,6 +51,9 @@ func (r *role) assume(ctx context.Context, region string, assertion core.Secret)
 	if c == nil || aws.ToString(c.AccessKeyId) == "" || c.Expiration == nil {
 		return aws.Credentials{}, &Error{Kind: ErrAnswer, Step: assuming, Host: stsHost(region), Advice: "there are no credentials in it"}
 	}
+	if !time.Now().Before(*c.Expiration) { // nobody would keep them, so that each login would be a sign-in
+		return aws.Credentials{}, &Error{Kind: ErrAnswer, Step: assuming, Host: stsHost(region), Advice: "the credentials have expired already: is this machine's clock right?"}
+	}
 	return aws.Credentials{
 		AccessKeyID: *c.AccessKeyId, SecretAccessKey: aws.ToString(c.SecretAccessKey), SessionToken: aws.ToString(c.SessionToken),
 		Source: "SAML", CanExpire: true, Expires: *c.Expiration,

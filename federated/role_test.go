@@ -118,6 +118,14 @@ func TestAssumeCanceled(t *testing.T) {
 	}
 }
 
+// With a wrong clock every login would be a sign-in.
+func TestAssumeExpired(t *testing.T) {
+	_, err := newRole(&idptest.STS{Life: -time.Second}).assume(t.Context(), "us-east-1", assertion)
+	if !errors.Is(err, ErrAnswer) || !strings.Contains(err.Error(), "clock") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestAssumeWithoutCredentials(t *testing.T) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`<AssumeRoleWithSAMLResponse><AssumeRoleWithSAMLResult></AssumeRoleWithSAMLResult></AssumeRoleWithSAMLResponse>`))

@@ -38,21 +38,8 @@ func TestConnectionString(t *testing.T) {
 	}
 	for name, more := range tests {
 		t.Run(name, func(t *testing.T) {
-			parameters := idptest.Parameters(idptest.Serve(t, adfs(user, password, "urn:test&more"), &idptest.STS{}))
-			parameters["rp_identifier"] = "urn:test&more"
-			for key, value := range more {
-				parameters[key] = value
-			}
-			account, secret := user, password
-			if parameters["idp_username"] != "" || parameters["idpUsername"] != "" {
-				account, secret = "somebody", "else"
-			}
-			k, err := idptest.Open(account, secret, parameters)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer k.Close() //nolint:errcheck // it never fails
-			idptest.CheckLogin(t, k, "app")
+			more["rp_identifier"] = "urn:test&more"
+			idptest.CheckConnectionString(t, adfs(user, password, "urn:test&more"), user, password, more)
 		})
 	}
 }

@@ -31,22 +31,7 @@ func TestConnectionString(t *testing.T) {
 		"shared": {"ssl_secure": "false", "app_id": "exk123", "plugins": "okta"},
 	}
 	for name, more := range tests {
-		t.Run(name, func(t *testing.T) {
-			parameters := idptest.Parameters(idptest.Serve(t, o, &idptest.STS{}))
-			for key, value := range more {
-				parameters[key] = value
-			}
-			account, secret := user, password
-			if name != "shared" {
-				account, secret = "somebody", "else"
-			}
-			k, err := idptest.Open(account, secret, parameters)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer k.Close() //nolint:errcheck // it never fails
-			idptest.CheckLogin(t, k, "app")
-		})
+		t.Run(name, func(t *testing.T) { idptest.CheckConnectionString(t, o, user, password, more) })
 	}
 }
 

@@ -58,10 +58,22 @@ func Serve(t *testing.T, idp, sts http.Handler) map[string]string {
 	return map[string]string{"idp_endpoint": "https://127.0.0.1/", "idp_port": strconv.Itoa(port)}
 }
 
-// CheckLogin wants what the handle logs in with to be a token for the user that was signed
-// with the credentials of STS.
-func CheckLogin(t *testing.T, k *core.Connector, user string) {
+// CheckConnectionString opens handles with the parameters of any sign-in and those of more, and
+// wants what they log in with to be a token for the database user app, signed with the credentials of
+// STS. idp knows the user and the password, which are the connection string's own where more has no
+// others.
+func CheckConnectionString(t *testing.T, idp http.Handler, user, password string, more map[string]string) {
 	t.Helper()
+	parameters := Parameters(Serve(t, idp, &STS{}))
+	maps.Copy(parameters, more)
+	if more["idp_username"]+more["idpUsername"] != "" {
+		user, password = "somebody", "else"
+	}
+	k, err := Open(user, password, parameters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close() //nolint:errcheck // it never fails
 	as, token, err := k.Credentials(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +83,7 @@ func CheckLogin(t *testing.T, k *core.Connector, user string) {
 		t.Fatal("the token is no address")
 	}
 	q := u.Query()
-	if as != user || q.Get("DBUser") != user || u.Host != Writer+":5432" || !strings.HasPrefix(q.Get("X-Amz-Credential"), AccessKeyID(1)+"/") {
+	if as != "app" || q.Get("DBUser") != "app" || u.Host != Writer+":5432" || !strings.HasPrefix(q.Get("X-Amz-Credential"), AccessKeyID(1)+"/") {
 		t.Errorf("token of %s at %s, signed by %s", as, u.Host, q.Get("X-Amz-Credential"))
 	}
 }
