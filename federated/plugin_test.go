@@ -366,6 +366,27 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// Only refusals of the password that follow each other make the pause longer.
+func TestPausesBeginAnew(t *testing.T) {
+	wrong := func() error { return &Error{Kind: ErrPassword} }
+	for name, between := range map[string]error{"success": nil, "refused role": &Error{Kind: ErrRole}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCredentials(nil, &role{})
+			_, _ = c.note(wrong()), c.note(wrong())
+			_ = c.note(between)
+			_ = c.note(wrong())
+			var e *Error
+			if err := c.paused(); !errors.As(err, &e) || e.Pause() != time.Minute {
+				t.Errorf("%s: %v, want a pause of a minute", name, err)
+			}
+			time.Sleep(time.Minute)
+			if err := c.paused(); err != nil {
+				t.Errorf("%s: %v after the pause", name, err)
+			}
+		})
+	}
+}
+
 func TestPauseAfter(t *testing.T) {
 	for before, want := range []time.Duration{time.Minute, 4 * time.Minute, 15 * time.Minute, 15 * time.Minute, 15 * time.Minute, 15 * time.Minute} {
 		if got := pauseAfter(before); got != want {

@@ -26,7 +26,8 @@ type role struct {
 
 const assuming = "assuming the role"
 
-// assume asks STS of a region for the credentials of the role. They last for as long as STS
+// assume asks STS of a region for the credentials of the role. The request is not signed,
+// for the assertion is what identifies us. They last for as long as STS
 // thinks right, which is an hour unless the assertion says otherwise.
 func (r *role) assume(ctx context.Context, region string, assertion core.Secret) (aws.Credentials, error) {
 	cfg, err := r.source.Config(ctx)
@@ -38,8 +39,7 @@ func (r *role) assume(ctx context.Context, region string, assertion core.Secret)
 	// Clients are cheap: what they share is in cfg.
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
 		o.Region = region
-		o.Credentials = aws.AnonymousCredentials{} // the assertion is what identifies us
-		o.ClientLogMode = 0                        // it would be in the log of requests
+		o.ClientLogMode = 0 // the assertion would be in the log of requests
 	})
 	answer, err := client.AssumeRoleWithSAML(limited, &sts.AssumeRoleWithSAMLInput{
 		RoleArn: &r.arn, PrincipalArn: &r.provider, SAMLAssertion: (*string)(&assertion),
