@@ -1,5 +1,5 @@
 // Command examples checks the code in the README files of the workspace around
-// the current folder; see the package ci/internal/readme.
+// the current folder, and in its docs; see the package ci/internal/readme.
 package main
 
 import (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -15,13 +16,16 @@ import (
 	"github.com/awsdb/awsdb/ci/internal/workspace"
 )
 
+// fileName is what a folder's page is called.
+const fileName = "README.md"
+
 // runTimeout bounds how long a marked block may run, which is a guard against
 // hanging only.
 const runTimeout = 5 * time.Minute
 
 // Check looks at README.md in the root of the workspace, which must show a
-// complete Go program, and in every module that has one. The error tells of
-// all that is wrong.
+// complete Go program, at the pages in its folder docs, and at README.md in
+// every module that has one. The error tells of all that is wrong.
 func Check(ctx context.Context, work *workspace.Workspace) (err error) {
 	box, err := sandbox.New(ctx, work)
 	if err != nil {
@@ -29,12 +33,19 @@ func Check(ctx context.Context, work *workspace.Workspace) (err error) {
 	}
 	defer func() { err = errors.Join(err, box.Close()) }()
 	c := &checker{box: box, work: work}
-	failures := c.checkFile(ctx, ".")
+	failures := c.checkFile(ctx, fileName)
 	if failures == nil && c.programs == 0 {
 		failures = errors.New("README.md: shows no complete Go program")
 	}
+	pages, err := fs.Glob(os.DirFS(work.Root), "docs/*.md")
+	if err != nil {
+		return err
+	}
+	for _, page := range pages {
+		failures = errors.Join(failures, c.checkFile(ctx, page))
+	}
 	for _, module := range work.Modules {
-		err := c.checkFile(ctx, module.Folder)
+		err := c.checkFile(ctx, path.Join(module.Folder, fileName))
 		if !errors.Is(err, os.ErrNotExist) {
 			failures = errors.Join(failures, err)
 		}
@@ -48,8 +59,8 @@ type checker struct {
 	programs int // complete Go programs seen; also numbers their folders
 }
 
-func (c *checker) checkFile(ctx context.Context, folder string) error {
-	name := path.Join(folder, "README.md")
+// checkFile checks the file of a name relative to the root.
+func (c *checker) checkFile(ctx context.Context, name string) error {
 	text, err := os.ReadFile(filepath.Join(c.work.Root, filepath.FromSlash(name)))
 	if err != nil {
 		return err
@@ -60,7 +71,7 @@ func (c *checker) checkFile(ctx context.Context, folder string) error {
 	}
 	var failures error
 	for _, block := range blocks {
-		if err := c.checkBlock(ctx, folder, block); err != nil {
+		if err := c.checkBlock(ctx, path.Dir(name), block); err != nil {
 			failures = errors.Join(failures, fmt.Errorf("%s: %w", block.Place, err))
 		}
 	}

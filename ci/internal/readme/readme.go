@@ -1,9 +1,9 @@
-// Package readme checks the code that README files show: a complete Go program
+// Package readme checks the code that README files and the pages in docs show: a complete Go program
 // must build from the packed modules, a fragment must parse, and what a comment
 // above it marks is run.
 //
 //	<!-- ci: run -->          run the block below: a Go program in the sandbox,
-//	                          shell commands in the folder of the README
+//	                          shell commands in the folder of the page
 //	<!-- ci: run outside -->  run the shell commands below in an empty folder
 //	                          outside of the workspace, as a user without a clone
 package readme

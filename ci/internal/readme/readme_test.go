@@ -55,6 +55,7 @@ func TestCheck(t *testing.T) {
 	tests := []struct {
 		name         string
 		root, module string   // README files; empty for none
+		page         string   // in docs; empty for none
 		want         []string // parts of the error
 	}{
 		{name: "a program", root: program},
@@ -64,6 +65,11 @@ func TestCheck(t *testing.T) {
 			name: "a program that does not build, in the README of a module",
 			root: program, module: "\n```go\npackage main\n\nimport _ \"example.com/a/gone\"\n\nfunc main() {}\n```\n",
 			want: []string{"a/README.md:2", "example.com/a/gone"},
+		},
+		{
+			name: "a program that does not build, in a page of docs",
+			root: program, page: "\n```go\npackage main\n\nimport _ \"example.com/a/gone\"\n\nfunc main() {}\n```\n",
+			want: []string{"docs/page.md:2", "example.com/a/gone"},
 		},
 		{
 			name: "fragments",
@@ -102,11 +108,12 @@ func TestCheck(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			work, err := workspace.Load(writeTree(t, map[string]string{
-				"go.work":     "go 1.25.0\n\nuse ./a\n",
-				"a/go.mod":    "module example.com/a\n\ngo 1.25.0\n",
-				"a/a.go":      "package a\n",
-				"README.md":   test.root,
-				"a/README.md": test.module,
+				"go.work":      "go 1.25.0\n\nuse ./a\n",
+				"a/go.mod":     "module example.com/a\n\ngo 1.25.0\n",
+				"a/a.go":       "package a\n",
+				"README.md":    test.root,
+				"docs/page.md": test.page,
+				"a/README.md":  test.module,
 			}))
 			if err != nil {
 				t.Fatal(err)
