@@ -2,10 +2,11 @@ package awsauth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/awsdb/awsdb/core"
 )
 
 // Fetched is what a fetch brought, and for how long it is good. Times are compared by
@@ -42,8 +43,9 @@ type Cache[K comparable, V any] struct {
 	runners int
 }
 
-// ErrNotRunning is the error of a Get that no Run was there for: the handle is closed.
-var ErrNotRunning = errors.New("awsauth: no open handle fetches credentials")
+// ErrNotRunning is the error of a Get that no Run was there for: the handle is closed. It matches
+// core.ErrClosed.
+var ErrNotRunning = fmt.Errorf("no open handle is there to fetch credentials: %w", core.ErrClosed)
 
 // NewCache returns an empty Cache. A fetch gets a context that ends after limit and with
 // the handle whose Run it is made by; it is called for several keys at a time, for each by one goroutine.
