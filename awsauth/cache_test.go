@@ -275,6 +275,23 @@ func TestCacheDiscardUnderPressure(t *testing.T) {
 	})
 }
 
+// Refusals that have nothing to do with each other do not add up.
+func TestCacheDiscardNowAndThen(t *testing.T) {
+	o := &origin{life: 10 * time.Second}
+	running(t, o, func(t *testing.T, c *Cache[string, string]) {
+		for range 20 {
+			get(t.Context(), c, "a")
+			c.Discard("a", func(string) bool { return true })
+			start := time.Now()
+			get(t.Context(), c, "a")
+			if took := time.Since(start); took > shortestPause {
+				t.Errorf("waited %s", took)
+			}
+			time.Sleep(2 * time.Minute)
+		}
+	})
+}
+
 // What was fetched before the refusal may be what was refused.
 func TestCacheDoubtsAFetchThatIsUnderWay(t *testing.T) {
 	o := &origin{life: time.Hour, ahead: 30 * time.Minute, takes: time.Second}

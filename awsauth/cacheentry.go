@@ -28,6 +28,7 @@ type entry[V any] struct {
 	failures    int       // in a row
 	err         error     // of the last fetch, nil if that went well
 	refusals    int       // of young values, in a row
+	discardedAt time.Time // when the last of them was
 	pausedUntil time.Time // no fetch is begun before that
 }
 
@@ -65,11 +66,12 @@ func (e *entry[V]) idle(now time.Time) bool {
 }
 
 func (e *entry[V]) discard(now time.Time) {
+	if now.Sub(e.discardedAt) >= youth {
+		e.refusals = 0
+	}
 	if now.Sub(e.fetchedAt) < youth {
 		e.pausedUntil = now.Add(pause(e.refusals))
-		e.refusals++
-	} else {
-		e.refusals = 0
+		e.refusals, e.discardedAt = e.refusals+1, now
 	}
 	e.held, e.Fetched = false, Fetched[V]{}
 	if e.flight != nil && e.flight.started {

@@ -151,6 +151,16 @@ func TestTokensBounds(t *testing.T) {
 	})
 }
 
+// Credentials that take long to get have the time they need.
+func TestTokensLimit(t *testing.T) {
+	o := TokenOptions{Code: "test", Limit: 5 * time.Minute, Credentials: func(context.Context, string) (aws.CredentialsProvider, error) {
+		return &role{takes: 4 * time.Minute}, nil
+	}}
+	signing(t, func() TokenOptions { return o }, func(t *testing.T, p *Tokens) {
+		inspect(t, authenticate(t, p, dial(cluster)).Password)
+	})
+}
+
 // refuse is what core does after the server has refused a login.
 func refuse(t *testing.T, p *Tokens, refused core.Target, times int) bool {
 	t.Helper()

@@ -1,6 +1,7 @@
 package awsauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ type TokenOptions struct {
 	// asked every minute while tokens are wanted, in the background, so that it should
 	// be one that KeepCredentials has returned.
 	Credentials func(ctx context.Context, region string) (aws.CredentialsProvider, error)
+	// Limit bounds one retrieval of credentials. Default: 30 seconds.
+	Limit time.Duration
 	// Region is asked for the region when nothing else tells it. "" or nil: it is unknown.
 	Region func(ctx context.Context) (string, error)
 	// User is the database user. Default: that of the connection string or, for awsdb's own
@@ -76,7 +79,7 @@ func NewTokens(o TokenOptions) (*Tokens, error) {
 	if o.Expiration != nil {
 		p.life = min(p.life, *o.Expiration)
 	}
-	p.identities = NewCache(p.identify, retrieveLimit)
+	p.identities = NewCache(p.identify, cmp.Or(o.Limit, retrieveLimit))
 	if err := o.check(); err != nil {
 		return nil, optionError{err}
 	}
