@@ -219,6 +219,7 @@ func (mySQL) Params() Params {
 			"columnsWithAlias=true", "maxAllowedPacket=1000", "readTimeout=5s",
 		},
 		NoTLS:        "ssl_disabled=true",
+		VerifiedTLS:  func(file string) []string { return []string{"ssl_ca=" + file} },
 		Auths:        []lab.Auth{lab.Password, lab.NativePassword, lab.Cleartext},
 		Cleartext:    []string{"allowCleartextPasswords=true"},
 		LongLocks:    []string{"innodb_lock_wait_timeout=3600"},

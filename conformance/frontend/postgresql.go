@@ -210,6 +210,7 @@ func (postgresql) Params() Params {
 		},
 		Auths:        []lab.Auth{lab.Password, lab.Cleartext},
 		NoTLS:        "sslmode=disable",
+		VerifiedTLS:  func(file string) []string { return []string{"sslmode=verify-full", "sslrootcert=" + file} },
 		Wrong:        []string{"sslmode=never", "port=abc", "connect_timeout=-"},
 		MultiAZAlias: "databaseDialect=multi-az-pg",
 	}

@@ -51,6 +51,9 @@ type Params struct {
 	Session []string
 	// NoTLS asks for no encryption.
 	NoTLS string
+	// VerifiedTLS asks for TLS that verifies the server by the certificate authorities in
+	// a file.
+	VerifiedTLS func(file string) []string
 	// Auths are the ways to check a password.
 	Auths []lab.Auth
 	// Cleartext are what a login with the password in the clear needs, which then
