@@ -15,7 +15,7 @@ type token struct {
 }
 
 func parseToken(text string) (token, error) {
-	address, query, ok := strings.Cut(text, "/?")
+	address, query, ok := strings.Cut(text, "?") // "host:port/?" is as good
 	values, err := url.ParseQuery(query)
 	scope := strings.Split(values.Get("X-Amz-Credential"), "/")
 	if !ok || err != nil || len(scope) != 5 || values.Get("X-Amz-Signature") == "" {
@@ -23,7 +23,7 @@ func parseToken(text string) (token, error) {
 	}
 	at, err := time.Parse("20060102T150405Z", values.Get("X-Amz-Date"))
 	return token{
-		address: address, user: values.Get("DBUser"), region: scope[2], key: scope[0],
+		address: strings.TrimSuffix(address, "/"), user: values.Get("DBUser"), region: scope[2], key: scope[0],
 		session: values.Get("X-Amz-Security-Token"), signature: values.Get("X-Amz-Signature"), at: at,
 	}, err
 }
