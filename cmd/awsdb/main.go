@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -69,7 +70,7 @@ func exitCode(command *cobra.Command, err error, problems io.Writer) int {
 		fmt.Fprintf(problems, "%v\nsee %s --help\n", err, command.CommandPath())
 		return exitUsage
 	}
-	fmt.Fprintln(problems, "awsdb:", err)
+	fmt.Fprintln(problems, "awsdb:", strings.TrimPrefix(err.Error(), "awsdb: "))
 	return exitFailed
 }
 

@@ -16,6 +16,10 @@ const (
 	mysqldriver = "github.com/awsdb/awsdb/mysqldriver"
 	failover    = "github.com/awsdb/awsdb/failover"
 	hostmonitor = "github.com/awsdb/awsdb/hostmonitor"
+	awsauth     = "github.com/awsdb/awsdb/awsauth"
+	iamauth     = "github.com/awsdb/awsdb/iamauth"
+	secrets     = "github.com/awsdb/awsdb/secrets"
+	federated   = "github.com/awsdb/awsdb/federated"
 	pgx         = "github.com/jackc/pgx/v5"
 	goSQLDriver = "github.com/go-sql-driver/mysql"
 )
@@ -35,9 +39,11 @@ type Application struct {
 	// Requires maps module paths to the versions in its go.mod. The build must
 	// end up with exactly these.
 	Requires map[string]string
-	// Excludes are the paths of modules that it must hold nothing of, besides the
-	// AWS SDK.
+	// Excludes are the paths of modules that it must hold nothing of.
 	Excludes []string
+	// Services are those whose clients in the AWS SDK it may hold. None: it must hold
+	// nothing of the SDK.
+	Services []string
 	// Baseline is the name of an earlier application that its size is compared
 	// with; "" for none.
 	Baseline string
@@ -102,6 +108,13 @@ func Applications(work *workspace.Workspace) ([]Application, error) {
 		both.following("both drivers and failover", ""),
 		both.monitoring("both drivers and both plugins", "", "both drivers and failover", "following"),
 		both.following("newer mysqldriver, older pgdriver", mysqldriver),
+		postgresql.credentials("pgdriver and iamauth", "pgdriver", "iam"),
+		postgresql.credentials("pgdriver and secrets", "pgdriver", "secrets"),
+		postgresql.credentials("pgdriver and federated/adfs", "pgdriver", "adfs"),
+		postgresql.credentials("pgdriver and federated/okta", "pgdriver", "okta"),
+		postgresql.credentials("pgdriver, all credentials", "pgdriver and iamauth", "iam", "secrets", "adfs", "okta"),
+		mysql.credentials("mysqldriver and iamauth", "mysqldriver", "iam"),
+		mysql.credentials("mysqldriver and secrets", "mysqldriver", "secrets"),
 	}, nil
 }
 
@@ -116,6 +129,10 @@ var modules = map[string][]string{
 	"barepool":    {pgx},
 	"pool":        {core, pgdriver, failover},
 	"gosqldriver": {goSQLDriver},
+	"iam":         {iamauth},
+	"secrets":     {secrets},
+	"adfs":        {federated},
+	"okta":        {federated},
 	"pgdriver":    {pgdriver},
 	"mysqldriver": {mysqldriver},
 }
@@ -152,6 +169,24 @@ const monitorGrowth = 125_000
 func (f family) monitoring(name, newer, without string, others ...string) Application {
 	a := f.application(name, newer, slices.Concat([]string{"config", "monitoring"}, others, f.wrappers))
 	a.Baseline, a.Limit, a.Bare = without, monitorGrowth, f.baseline
+	return a
+}
+
+// credentialGrowth is how many bytes plugins for credentials may add: nearly all of it is the
+// AWS SDK and net/http.
+const credentialGrowth = 7_000_000
+
+// chainServices are those that the SDK's default chain of credentials may ask.
+var chainServices = []string{"sso", "ssooidc", "signin", "sts"}
+
+// credentials has plugins that log in with what AWS knows.
+func (f family) credentials(name, without string, plugins ...string) Application {
+	a := f.application(name, "", slices.Concat([]string{"config"}, plugins, f.wrappers))
+	a.Baseline, a.Limit, a.Bare = without, credentialGrowth, f.baseline
+	a.Services = slices.Clone(chainServices)
+	if slices.Contains(plugins, "secrets") {
+		a.Services = append(a.Services, "secretsmanager")
+	}
 	return a
 }
 
@@ -196,7 +231,7 @@ func (f family) application(name, newer string, parts []string) Application {
 	if newer != "" {
 		a.Requires[newer] = f.newer[newer]
 	}
-	for _, plugin := range []string{failover, hostmonitor} {
+	for _, plugin := range []string{failover, hostmonitor, iamauth, secrets, federated} {
 		if a.Requires[plugin] == "" {
 			a.Excludes = append(a.Excludes, plugin)
 		}
@@ -211,7 +246,7 @@ type versions struct{ older, newer map[string]string }
 // those that they ask for, so that sizes are compared like with like.
 func readVersions(work *workspace.Workspace) (versions, error) {
 	v := versions{map[string]string{}, map[string]string{}}
-	for _, path := range []string{core, pgdriver, mysqldriver, failover, hostmonitor} {
+	for _, path := range []string{core, pgdriver, mysqldriver, failover, hostmonitor, awsauth, iamauth, secrets, federated} {
 		module, ok := work.Module(path)
 		if !ok {
 			return v, fmt.Errorf("the workspace has no module %s", path)

@@ -25,9 +25,10 @@ const (
 	// MaxGrowth is how many bytes larger than its baseline an application may be
 	// that has no limit of its own.
 	MaxGrowth = 1_000_000
-	// sdk is where the modules of the AWS SDK live. No application here imports a
-	// plugin that needs it.
-	sdk = "github.com/aws/"
+	// sdk is where the modules of the AWS SDK live, and service where those of its
+	// clients do.
+	sdk     = "github.com/aws/"
+	service = sdk + "aws-sdk-go-v2/service/"
 	// runTimeout bounds how long an application may run. It is a guard against
 	// hanging, far above what one needs.
 	runTimeout = 2 * time.Minute
@@ -133,9 +134,19 @@ func (b build) write(dir string) error {
 
 // forbidden tells whether a module or package must not be in the application.
 func (b build) forbidden(path string) bool {
-	return strings.HasPrefix(path, sdk) || slices.ContainsFunc(b.Excludes, func(module string) bool {
+	return b.foreign(path) || slices.ContainsFunc(b.Excludes, func(module string) bool {
 		return path == module || strings.HasPrefix(path, module+"/")
 	})
+}
+
+// foreign tells whether a path is of the AWS SDK and nothing that the application uses.
+func (b build) foreign(path string) bool {
+	if !strings.HasPrefix(path, sdk) {
+		return false
+	}
+	client, isClient := strings.CutPrefix(path, service)
+	client, _, _ = strings.Cut(client, "/")
+	return len(b.Services) == 0 || (isClient && client != "internal" && !slices.Contains(b.Services, client))
 }
 
 // checkVersions reads what `go version -m` prints.

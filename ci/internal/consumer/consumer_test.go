@@ -40,7 +40,7 @@ func load(t *testing.T, files map[string]string) *workspace.Workspace {
 // which are large when asked for it.
 func libraries(t *testing.T) *workspace.Workspace {
 	return load(t, map[string]string{
-		"go.work":          "go 1.25.0\n\nuse (\n\t./plugin\n\t./base\n\t./sdk\n)\n",
+		"go.work":          "go 1.25.0\n\nuse (\n\t./plugin\n\t./base\n\t./sdk\n\t./v2\n)\n",
 		"base/go.mod":      "module example.com/base\n\ngo 1.25.0\n",
 		"base/base.go":     "package base\n\nimport _ \"embed\"\n\n//go:embed large.txt\nvar Large string\n",
 		"base/large.txt":   strings.Repeat("x", consumer.MaxGrowth+100_000),
@@ -48,6 +48,10 @@ func libraries(t *testing.T) *workspace.Workspace {
 		"plugin/plugin.go": "package plugin\n\nimport _ \"example.com/base\"\n",
 		"sdk/go.mod":       "module github.com/aws/sdk\n\ngo 1.25.0\n",
 		"sdk/sdk.go":       "package sdk\n",
+
+		"v2/go.mod":                  "module github.com/aws/aws-sdk-go-v2\n\ngo 1.25.0\n",
+		"v2/service/sts/sts.go":      "package sts\n\nimport _ \"github.com/aws/aws-sdk-go-v2/service/internal/x\"\n",
+		"v2/service/internal/x/x.go": "package x\n",
 	})
 }
 
@@ -70,6 +74,15 @@ func TestCheck(t *testing.T) {
 				{Name: "newer base", Files: program("package main\n\nimport _ \"example.com/plugin\"\n\nfunc main() {}\n"), Requires: map[string]string{"example.com/base": "v0.1.1", "example.com/plugin": "v0.1.0"}},
 			},
 			lines: 3,
+		},
+		{
+			name: "a client in the AWS SDK",
+			applications: []consumer.Application{
+				{Name: "a", Services: []string{"sts"}, Files: program("package main\n\nimport _ \"github.com/aws/aws-sdk-go-v2/service/sts\"\n\nfunc main() {}\n"), Requires: map[string]string{"github.com/aws/aws-sdk-go-v2": "v0.1.0"}},
+				{Name: "b", Services: []string{"sso"}, Files: program("package main\n\nimport _ \"github.com/aws/aws-sdk-go-v2/service/sts\"\n\nfunc main() {}\n"), Requires: map[string]string{"github.com/aws/aws-sdk-go-v2": "v0.1.0"}},
+			},
+			want:  []string{"b: imports github.com/aws/aws-sdk-go-v2/service/sts"},
+			lines: 2,
 		},
 		{
 			name: "the AWS SDK",
@@ -155,12 +168,16 @@ func TestCheck(t *testing.T) {
 func TestApplications(t *testing.T) {
 	const prefix = "github.com/awsdb/awsdb/"
 	files := map[string]string{
-		"go.work":            "go 1.25.0\n\nuse (\n\t./core\n\t./pgdriver\n\t./mysqldriver\n\t./failover\n\t./hostmonitor\n)\n",
+		"go.work":            "go 1.25.0\n\nuse (\n\t./core\n\t./pgdriver\n\t./mysqldriver\n\t./failover\n\t./hostmonitor\n\t./awsauth\n\t./iamauth\n\t./secrets\n\t./federated\n)\n",
 		"core/go.mod":        "module " + prefix + "core\n\ngo 1.25.0\n",
 		"pgdriver/go.mod":    "module " + prefix + "pgdriver\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.3.0\n\nrequire github.com/jackc/pgx/v5 v5.12.0\n",
 		"mysqldriver/go.mod": "module " + prefix + "mysqldriver\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.3.0\n\nrequire github.com/go-sql-driver/mysql v1.10.1\n",
 		"failover/go.mod":    "module " + prefix + "failover\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.2.0\n",
 		"hostmonitor/go.mod": "module " + prefix + "hostmonitor\n\ngo 1.25.0\n\nrequire " + prefix + "core v0.2.0\n",
+		"awsauth/go.mod":     "module " + prefix + "awsauth\n\ngo 1.25.0\n",
+		"iamauth/go.mod":     "module " + prefix + "iamauth\n\ngo 1.25.0\n",
+		"secrets/go.mod":     "module " + prefix + "secrets\n\ngo 1.25.0\n",
+		"federated/go.mod":   "module " + prefix + "federated\n\ngo 1.25.0\n",
 	}
 	applications, err := consumer.Applications(load(t, files))
 	if err != nil {
@@ -208,6 +225,13 @@ func TestApplications(t *testing.T) {
 		"both drivers and failover":          "core v0.3.0, failover v0.1.0, mysqldriver v0.1.0, pgdriver v0.1.0, than both, log, certificates",
 		"both drivers and both plugins":      "core v0.3.0, failover v0.1.0, hostmonitor v0.1.0, mysqldriver v0.1.0, pgdriver v0.1.0, than both drivers and failover, than both, log, certificates",
 		"newer mysqldriver, older pgdriver":  "core v0.3.0, failover v0.1.0, mysqldriver v0.1.1, pgdriver v0.1.0, than both, log, certificates",
+		"pgdriver and iamauth":               "core v0.3.0, iamauth v0.1.0, pgdriver v0.1.0, than pgdriver, than bare pgx",
+		"pgdriver and secrets":               "core v0.3.0, pgdriver v0.1.0, secrets v0.1.0, than pgdriver, than bare pgx",
+		"pgdriver and federated/adfs":        "core v0.3.0, federated v0.1.0, pgdriver v0.1.0, than pgdriver, than bare pgx",
+		"pgdriver and federated/okta":        "core v0.3.0, federated v0.1.0, pgdriver v0.1.0, than pgdriver, than bare pgx",
+		"pgdriver, all credentials":          "core v0.3.0, federated v0.1.0, iamauth v0.1.0, pgdriver v0.1.0, secrets v0.1.0, than pgdriver and iamauth, than bare pgx",
+		"mysqldriver and iamauth":            "core v0.3.0, iamauth v0.1.0, mysqldriver v0.1.0, than mysqldriver, than go-sql-driver, log, certificates",
+		"mysqldriver and secrets":            "core v0.3.0, mysqldriver v0.1.0, secrets v0.1.0, than mysqldriver, than go-sql-driver, log, certificates",
 	}
 	if diff := cmp.Diff(want, described); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)
