@@ -51,6 +51,7 @@ type credentials struct {
 
 	mu       sync.Mutex
 	last     map[string]session // by region
+	doubted  time.Time          // when a server's refusal was last a reason to sign in
 	refusal  *Error             // of the last sign-in; nil if it was not refused
 	refusals int                // of the password, in a row
 }
@@ -93,7 +94,7 @@ func (c *credentials) fetch(ctx context.Context, region string) (awsauth.Fetched
 		return awsauth.Fetched[session]{Value: s, Renew: s.Expires.Add(-s.Expires.Sub(now) / 4), Expires: s.end()}, nil
 	}
 	last := c.latest(region)
-	if !now.Before(last.end()) {
+	if errors.Is(ctx.Err(), context.Canceled) || !now.Before(last.end()) {
 		return awsauth.Fetched[session]{}, err
 	}
 	c.log.Load().LogAttrs(ctx, slog.LevelWarn, "credentials of the role not renewed", slog.Time("last until", last.Expires), slog.Any("error", err))
@@ -167,15 +168,21 @@ func pauseAfter(before int) time.Duration {
 // will be, other credentials than those it was made with.
 func (c *credentials) refused(token core.Secret) bool {
 	region, accessKeyID := signer(token)
-	last := c.latest(region)
-	if last.AccessKeyID != accessKeyID {
-		return accessKeyID != ""
-	}
-	if time.Since(last.begun) < oldEnough {
+	if accessKeyID == "" {
 		return false
 	}
-	c.held.Discard(region, func(s session) bool { return s.AccessKeyID == accessKeyID })
-	return true
+	c.mu.Lock()
+	last, now := c.last[region], time.Now().Round(0)
+	old := now.Sub(last.begun) >= oldEnough && now.Sub(c.doubted) >= oldEnough
+	replaced := last.AccessKeyID != accessKeyID
+	if old && !replaced {
+		c.doubted = now
+	}
+	c.mu.Unlock()
+	if old && !replaced {
+		c.held.Discard(region, func(s session) bool { return s.AccessKeyID == accessKeyID })
+	}
+	return old || replaced
 }
 
 // signer reads in a token with whose credentials, and for which region, it was made.

@@ -19,7 +19,8 @@
 // SessionDuration), and are renewed in the background when a quarter of that is left.
 // However many connections are opened, there is one sign-in, and while the credentials last an
 // outage of the identity provider is not noticed but in the log. Tokens are kept for 14.5
-// minutes. Monitoring connections, and those of native pools, log in the same way.
+// minutes. awsdb's own connections log in in the same way, as the same database user, unless they have
+// a password of their own (topology-monitoring-password, monitoring-password).
 //
 // # Parameters
 //
@@ -78,13 +79,15 @@
 // In the database, of which IAM authentication must be enabled, the user is one that logs in
 // with tokens. PostgreSQL:
 //
-//	CREATE USER app; GRANT rds_iam TO app;
+//	CREATE USER app LOGIN;
+//	GRANT rds_iam TO app;
 //
 // MySQL:
 //
-//	CREATE USER app IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS';
+//	CREATE USER app IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL;
 //
-// Tokens are only sent where TLS verifies the server; see the plugin iam for that.
+// Tokens are only sent where TLS verifies the server. For that, the certificates of RDS, tunnels
+// and names of one's own see package iamauth: all it says of tokens holds here, too.
 //
 // # The account
 //

@@ -26,10 +26,15 @@ const (
 type provider struct {
 	failure atomic.Pointer[Error]
 	calls   atomic.Int64
+	ends    bool // only with the context
 }
 
-func (p *provider) signIn(context.Context) (core.Secret, error) {
+func (p *provider) signIn(ctx context.Context) (core.Secret, error) {
 	p.calls.Add(1)
+	if p.ends {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
 	time.Sleep(2 * time.Second) // virtual
 	if e := p.failure.Load(); e != nil {
 		fresh := *e
@@ -320,6 +325,44 @@ func TestRefusedInOutage(t *testing.T) {
 		}
 		if call := f.mustLogin(t); call != 1 {
 			t.Errorf("credentials of call %d", call)
+		}
+	})
+}
+
+// A server that refuses everything while the identity provider is out of order makes
+// nobody ask that more often.
+func TestAlwaysRefusedInOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, nil)
+		f.mustLogin(t)
+		f.failure.Store(&Error{Kind: ErrUnavailable, Step: "testing", Host: "idp"})
+		for began := time.Now(); time.Since(began) < 40*time.Minute; time.Sleep(5 * time.Second) {
+			f.attempt(t, func(int) bool { return true })
+		}
+		if n := f.calls.Load(); n > 45 {
+			t.Errorf("%d sign-ins in 40 minutes", n)
+		}
+	})
+}
+
+// A handle that is closed while credentials are renewed says nothing about it.
+func TestClosedWhileRenewing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, nil)
+		f.mustLogin(t)
+		time.Sleep(46 * time.Minute)
+		f.ends = true
+		f.mustLogin(t)
+		time.Sleep(30 * time.Second) // the next look of the tokens at the credentials
+		f.mustLogin(t)
+		time.Sleep(61 * time.Second)
+		f.mustLogin(t)
+		time.Sleep(time.Second)
+		if n := f.calls.Load(); n != 2 {
+			t.Fatalf("%d sign-ins", n)
+		}
+		if err := f.k.Close(); err != nil || f.log.String() != "" {
+			t.Errorf("%v; log %s", err, f.log.String())
 		}
 	})
 }
