@@ -70,9 +70,12 @@ func (s session) end() time.Time {
 func newCredentials(signIn SignIn, r *role) *credentials {
 	c := &credentials{signIn: signIn, role: r, last: map[string]session{}}
 	c.log.Store(slog.New(slog.DiscardHandler))
-	c.held = awsauth.NewCache(c.fetch, requestsOfSignIn*r.limit)
+	c.held = awsauth.NewCache(c.fetch, c.limit())
 	return c
 }
+
+// limit bounds one sign-in.
+func (c *credentials) limit() time.Duration { return requestsOfSignIn * c.role.limit }
 
 // provider returns the credentials for a region, in the form that awsauth.Tokens wants.
 func (c *credentials) provider(_ context.Context, region string) (aws.CredentialsProvider, error) {

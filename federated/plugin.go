@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/awsdb/awsdb/awsauth"
 	"github.com/awsdb/awsdb/core"
@@ -31,7 +32,7 @@ func New(code string, o Options, signIn SignIn, problems ...error) (core.Plugin,
 	source := awsauth.NewSource(o.AWS)
 	c := newCredentials(signIn, &role{arn: o.RoleARN, provider: o.ProviderARN, source: source, limit: cmp.Or(o.Timeout, DefaultTimeout)})
 	options := awsauth.TokenOptions{
-		Code: code, Credentials: c.provider, Region: source.Region, User: o.DBUser,
+		Code: code, Credentials: c.provider, Limit: c.limit() + time.Second, Region: source.Region, User: o.DBUser,
 		Host: o.TokenHost, Port: o.TokenPort, RegionName: o.Region, DSNHost: o.dsnHost, AnyTransport: o.AnyTransport,
 	}
 	if o.Expiration != 0 {

@@ -1,10 +1,12 @@
 package federated
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -26,7 +28,8 @@ const (
 type provider struct {
 	failure atomic.Pointer[Error]
 	calls   atomic.Int64
-	ends    bool // only with the context
+	takes   time.Duration // default: 2 seconds
+	ends    bool          // only with the context
 }
 
 func (p *provider) signIn(ctx context.Context) (core.Secret, error) {
@@ -35,7 +38,7 @@ func (p *provider) signIn(ctx context.Context) (core.Secret, error) {
 		<-ctx.Done()
 		return "", ctx.Err()
 	}
-	time.Sleep(2 * time.Second) // virtual
+	time.Sleep(cmp.Or(p.takes, 2*time.Second)) // virtual
 	if e := p.failure.Load(); e != nil {
 		fresh := *e
 		return "", &fresh
@@ -224,6 +227,38 @@ func TestOutage(t *testing.T) {
 		f.failure.Store(nil)
 		time.Sleep(20 * time.Second)
 		f.mustLogin(t)
+	})
+}
+
+// A sign-in that is slow, in all its steps, has the time it needs.
+func TestSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, nil)
+		f.takes = 3*DefaultTimeout - time.Second
+		asked := time.Now()
+		f.mustLogin(t)
+		if time.Since(asked) != f.takes {
+			t.Errorf("waited %s", time.Since(asked))
+		}
+	})
+}
+
+// A step that hangs is named when its time is over.
+func TestHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hung := make(chan struct{})
+		f := start(t, func(o *Options) {
+			o.AWS = awsOf(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				idptest.Hang(w, r)
+				close(hung)
+			}))
+		})
+		asked := time.Now()
+		_, err := f.login(t)
+		if !errors.Is(err, ErrTimeout) || !strings.Contains(err.Error(), "assuming the role: no answer in time: context deadline exceeded: http_request_connect_timeout is 1m0s") || time.Since(asked) != 2*time.Second+DefaultTimeout {
+			t.Errorf("after %s: %v", time.Since(asked), err)
+		}
+		<-hung
 	})
 }
 
