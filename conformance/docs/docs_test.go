@@ -1,10 +1,12 @@
-// Package docs keeps the README's tables equal to what the registry knows.
+// Package docs keeps what the README and the pages in docs say equal to what the
+// programs do: parameters, plugins, connection strings, errors.
 package docs
 
 import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,11 +14,14 @@ import (
 
 	"github.com/awsdb/awsdb/core"
 	_ "github.com/awsdb/awsdb/failover"
+	_ "github.com/awsdb/awsdb/federated/adfs"
+	_ "github.com/awsdb/awsdb/federated/okta"
 	_ "github.com/awsdb/awsdb/hostmonitor"
-	_ "github.com/awsdb/awsdb/pgdriver"
+	_ "github.com/awsdb/awsdb/iamauth"
+	_ "github.com/awsdb/awsdb/secrets"
 )
 
-var update = flag.Bool("update", false, "rewrite the generated part of the README")
+var update = flag.Bool("update", false, "rewrite the generated parts of the README and of docs")
 
 const (
 	readme = "../../README.md"
@@ -24,14 +29,43 @@ const (
 	end    = "<!-- end of parameters -->\n"
 )
 
-// table renders the parameters that do something.
+// described is a parameter, and the codes of the plugins that have it.
+type described struct {
+	core.Param
+	plugins []string
+}
+
+// parameters returns those that do something, each once.
+func parameters() []described {
+	var all []described
+	at := map[string]int{}
+	add := func(code string, p core.Param) {
+		n, known := at[p.Name]
+		if !known {
+			n = len(all)
+			at[p.Name] = n
+			all = append(all, described{Param: p})
+		}
+		if code != "" {
+			all[n].plugins = append(all[n].plugins, code)
+		}
+	}
+	for _, p := range core.Params() {
+		add("", p)
+	}
+	for _, i := range core.Plugins() {
+		for _, p := range i.Params {
+			add(i.Code, p)
+		}
+	}
+	return slices.DeleteFunc(all, func(d described) bool { return d.Ignored })
+}
+
+// table renders the parameters.
 func table() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "| parameter | default | plugin | meaning |\n|---|---|---|---|")
-	row := func(plugin string, p core.Param) {
-		if p.Ignored {
-			return
-		}
+	for _, p := range parameters() {
 		name := "`" + p.Name + "`"
 		for _, a := range p.Aliases {
 			name += ", `" + a.Name + "`"
@@ -40,15 +74,8 @@ func table() string {
 		if len(p.Values) > 0 {
 			meaning += " One of " + strings.Join(p.Values, ", ") + "."
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, p.Default, plugin, meaning)
-	}
-	for _, p := range core.Params() {
-		row("", p)
-	}
-	for _, i := range core.Plugins() {
-		for _, p := range i.Params {
-			row(i.Code, p)
-		}
+		meaning = strings.ReplaceAll(meaning, "<", "&lt;") // it is no tag
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, p.Default, strings.Join(p.plugins, ", "), meaning)
 	}
 	return b.String()
 }
