@@ -204,13 +204,27 @@ func (k *Connector) Log() *slog.Logger { return k.log }
 // Bound returns a context that ends with ctx and when the handle is drained or closed,
 // for waiting on a caller's behalf.
 func (k *Connector) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return boundTo(ctx, k.calls)
+}
+
+// boundTo returns a context that ends with ctx and, as closed, with the handle's.
+func boundTo(ctx, handle context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(k.calls, func() { cancel(ErrClosed) })
+	stop := context.AfterFunc(handle, func() { cancel(ErrClosed) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// Classify names the kind of an error of the driver.
-func (k *Connector) Classify(err error) Fault { return k.engine.Classify(err, k.cluster.Dialect()) }
+// Classify names the kind of an error of the driver. What kept credentials from being
+// found, such as a network that does not lead to AWS, is no fault of the host.
+func (k *Connector) Classify(err error) Fault { return k.classify(err, k.cluster.Dialect()) }
+
+func (k *Connector) classify(err error, d Dialect) Fault {
+	fault := k.engine.Classify(err, d)
+	if fault == FaultNone || fault == FaultLogin || !unauthenticated(err) {
+		return fault
+	}
+	return FaultNone
+}
 
 // Driver implements driver.Connector.
 func (k *Connector) Driver() driver.Driver { return k.driver }

@@ -25,7 +25,7 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 	for {
 		asked, err := k.authenticate(ctx, t)
 		if err != nil {
-			return nil, nil, k.noCredentials(t, err, refused)
+			return nil, nil, k.noCredentials(ctx, t, err, refused)
 		}
 		n, l, err := k.openNative(ctx, asked)
 		if err == nil {
@@ -48,9 +48,11 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 
 // loginAgain tells whether there are other credentials to try.
 func (k *Connector) loginAgain(ctx context.Context, t Target, err error) bool {
-	if k.ownPassword(t) {
+	if len(k.chain.authenticators) == 0 || k.ownPassword(t) {
 		return false
 	}
+	ctx, done := k.awaiting(ctx, t)
+	defer done()
 	for _, a := range k.chain.authenticators {
 		if a.LoginFailed(ctx, t, err) && ctx.Err() == nil {
 			return true
@@ -69,25 +71,49 @@ func (k *Connector) authenticate(ctx context.Context, t Target) (Target, error) 
 	if len(k.chain.authenticators) == 0 || k.ownPassword(t) {
 		return t, nil
 	}
+	bound, done := k.awaiting(ctx, t)
+	defer done()
 	t.Login = k.loginOf(t)
 	for _, a := range k.chain.authenticators {
-		var err error
-		if t, err = a.Authenticate(ctx, t); err != nil {
+		asked, err := a.Authenticate(bound, t)
+		if err != nil {
+			if ctx.Err() == nil && bound.Err() != nil {
+				err = context.Cause(bound) // the handle was closed, and no caller has given up
+			}
 			return t, err
 		}
+		t = asked
+	}
+	if t.keyless != nil {
+		t.keyless(false)
 	}
 	return t, nil
+}
+
+// awaiting returns the context in which credentials for t are waited for: it ends with ctx
+// and with the handle. Who watches the host is told that it is not asked meanwhile.
+func (k *Connector) awaiting(ctx context.Context, t Target) (context.Context, context.CancelFunc) {
+	if t.keyless != nil {
+		t.keyless(true)
+	}
+	if t.Monitor == "" {
+		return k.Bound(ctx)
+	}
+	return boundTo(ctx, k.ctx) // hosts are watched until the handle is closed
 }
 
 // Credentials returns the user, and the password or token, that a login to the host of
 // the connection string would use now: for tools that log in by themselves. Without an
 // Authenticator they are those of the connection string. The error matches ErrConnect.
 func (k *Connector) Credentials(ctx context.Context) (user string, password Secret, err error) {
+	if k.draining.Load() {
+		return "", "", &Error{Op: OpConnect, Host: k.host.Addr, Kind: ErrClosed}
+	}
 	k.start()
 	t := Target{Host: k.host}
 	asked, err := k.authenticate(ctx, t)
 	if err != nil {
-		return "", "", k.noCredentials(t, err, nil)
+		return "", "", k.noCredentials(ctx, t, err, nil)
 	}
 	if asked.User == "" {
 		return k.settings.login.User, k.settings.login.Password, nil
@@ -96,12 +122,22 @@ func (k *Connector) Credentials(ctx context.Context) (user string, password Secr
 }
 
 // noCredentials is the error of a login that was not tried, or not again after the
-// server had refused it.
-func (k *Connector) noCredentials(t Target, err, refused error) error {
+// server had refused it. A limit that an Authenticator has set itself is not the caller's.
+func (k *Connector) noCredentials(ctx context.Context, t Target, err, refused error) error {
+	if ctx.Err() == nil {
+		err = notContext{err}
+	}
 	if refused != nil {
 		err = fmt.Errorf("%w; the server has refused those used before: %w", err, refused)
 	}
 	return &Error{Op: OpConnect, Kind: ErrConnect, Host: t.Host.Addr, Phase: "credentials", Err: harmless(err)}
+}
+
+// unauthenticated tells that err is of a login that found no credentials: the host was not
+// asked, or has refused others before.
+func unauthenticated(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Phase == "credentials"
 }
 
 // loginOf is what the connection string says of logging in to t.
@@ -183,9 +219,10 @@ func (k *Connector) dialOptions(t Target) dialOptions {
 	return o
 }
 
-// openMonitor opens one of our own connections.
-func (k *Connector) openMonitor(ctx context.Context, h Host) (Native, *Link, error) {
-	return k.login(ctx, Target{Host: h, Monitor: topologyPrefix})
+// openMonitor opens one of our own connections. keyless is told
+// that it has no credentials yet, and that it has them.
+func (k *Connector) openMonitor(ctx context.Context, h Host, keyless func(bool)) (Native, *Link, error) {
+	return k.login(ctx, Target{Host: h, Monitor: topologyPrefix, keyless: keyless})
 }
 
 // OpenBeside opens a connection of awsdb's own to the very host that l, one of the
@@ -228,9 +265,8 @@ func (k *Connector) openOwn(ctx context.Context, t Target) (Native, *Link, error
 		return nil, nil, ErrClosed
 	}
 	defer k.runners.Done()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(k.ctx, func() { cancel(ErrClosed) })()
+	ctx, cancel := boundTo(ctx, k.ctx)
+	defer cancel()
 	n, l, err := k.login(ctx, t)
 	if err != nil && k.closed.Load() {
 		return nil, nil, ErrClosed

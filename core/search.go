@@ -35,6 +35,9 @@ func (m *monitor) start(ctx context.Context, w *watcher) {
 
 func (m *monitor) drop(id string) {
 	if w := m.watchers[id]; w != nil {
+		if w.keyless.Load() {
+			delete(m.demoted, id) // nobody will ever know
+		}
 		w.stop() // the Cluster awaits it
 		delete(m.watchers, id)
 	}
@@ -248,6 +251,10 @@ func (m *monitor) demote(id string) {
 func (m *monitor) judgeDemoted() {
 	for id, since := range m.demoted {
 		w := m.watchers[id]
+		if w != nil && w.keyless.Load() {
+			m.demoted[id] = time.Now() // it has not been asked yet
+			continue
+		}
 		var silent time.Duration
 		var cause error
 		if w != nil {

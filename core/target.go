@@ -44,7 +44,8 @@ type Target struct {
 	// Dial must be used for every socket of this attempt.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	heard func() // see OpenBeside
+	heard   func()     // see OpenBeside
+	keyless func(bool) // see openMonitor
 }
 
 // Login is what a connection string says of logging in to a host.

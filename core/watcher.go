@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -47,6 +48,7 @@ type watcher struct {
 	period  atomic.Int64  // nanoseconds between two questions
 
 	asking  atomic.Int64          // nanotime when the question in flight was asked, 0 if none
+	keyless atomic.Bool           // there are no credentials to ask a question with
 	failure atomic.Pointer[error] // what the last question ended with, if it failed
 
 	// The rest belongs to the watcher's goroutine.
@@ -54,6 +56,7 @@ type watcher struct {
 	link    *Link
 	dialect Dialect
 	turn    int
+	useless *Connector // the source that could not log in the last time
 }
 
 func newWatcher(c *Cluster, h Host) *watcher {
@@ -194,13 +197,13 @@ func (w *watcher) safeProbe(ctx context.Context, first bool) (o observation, err
 // unreachable tells that err is about the host, not about our login, a busy
 // server or a question it did not like.
 func (w *watcher) unreachable(err error) bool {
-	if err == nil || w.source == nil {
+	if err == nil || w.source == nil || unauthenticated(err) {
 		return false
 	}
 	if errors.Is(err, ErrQueryTimeout) || (w.link != nil && w.link.Lost() != nil) {
 		return true
 	}
-	return w.source.engine.Classify(err, w.dialect).lost()
+	return w.source.classify(err, w.dialect).lost()
 }
 
 // probe asks the host who it is and, if it says it is the writer or every other
@@ -234,18 +237,17 @@ func (w *watcher) connect(ctx context.Context) error {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, w.cluster.options.connectTimeout)
 	defer cancel()
-	sources := w.cluster.sources()
-	if w.source != nil && !w.source.closed.Load() {
-		sources = []*Connector{w.source}
-	}
 	err := ErrClosed
-	for _, k := range sources {
+	for _, k := range w.sources() {
 		w.source = k
-		w.conn, w.link, err = k.openMonitor(ctx, w.host)
-		if err == nil || k.engine.Classify(err, w.dialect) != FaultLogin {
+		w.conn, w.link, err = k.openMonitor(ctx, w.host, w.setKeyless)
+		if err == nil || (k.classify(err, w.dialect) != FaultLogin && !unauthenticated(err)) {
 			break
 		}
-		w.source = nil // another sharer's credentials may do, now or next time
+		w.source, w.useless = nil, k // another sharer's credentials may do, now or next time
+		if ctx.Err() != nil {
+			break
+		}
 	}
 	if err != nil {
 		w.conn, w.link = nil, nil
@@ -256,6 +258,24 @@ func (w *watcher) connect(ctx context.Context) error {
 		return timeoutError(caller, ctx, "find out the kind of database", err)
 	}
 	return nil
+}
+
+// sources are the handles by whose credentials to try to log in, one after the other.
+func (w *watcher) sources() []*Connector {
+	if w.source != nil && !w.source.closed.Load() {
+		return []*Connector{w.source}
+	}
+	sources := w.cluster.sources()
+	if i := slices.Index(sources, w.useless); i >= 0 {
+		sources = append(slices.Delete(sources, i, i+1), w.useless)
+	}
+	return sources
+}
+
+// setKeyless notes whether there are credentials. While they are waited for the host is not asked.
+func (w *watcher) setKeyless(keyless bool) {
+	w.asking.Store(nanotime())
+	w.keyless.Store(keyless)
 }
 
 // disconnect closes the connection without waiting for a host that may hang.
