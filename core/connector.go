@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -197,6 +198,9 @@ func (k *Connector) Host() Host { return k.host }
 
 // Settings returns the handle's parameters.
 func (k *Connector) Settings() Settings { return k.settings }
+
+// Format implements fmt.Formatter: no verb shows the password and the parameters.
+func (k *Connector) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("core.Connector of " + k.host.Addr)) }
 
 // Log returns the handle's logger; it is never nil.
 func (k *Connector) Log() *slog.Logger { return k.log }

@@ -74,6 +74,9 @@ type Settings struct {
 	login  Login
 }
 
+// Format implements fmt.Formatter: no verb shows the values, as some are passwords.
+func (s Settings) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("core.Settings")) }
+
 // Login is what the connection string says of logging in, for plugins to know whether
 // they are needed and what for.
 func (s Settings) Login() Login { return s.login }
