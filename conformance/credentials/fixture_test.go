@@ -63,7 +63,7 @@ func virtually(t *testing.T, f frontend.Frontend, o lab.Options, test func(t *te
 
 func newStage(t *testing.T, f frontend.Frontend, o lab.Options) *stage {
 	t.Helper()
-	o.Network, o.TLS = lab.Memory, lab.TLSOptional
+	o.Network, o.TLS = lab.Memory, lab.TLSRequired
 	if o.Latency == 0 {
 		o.Latency = latency
 	}
@@ -176,17 +176,19 @@ type refusals struct {
 	*evidence
 	mu    sync.Mutex
 	count int
+	most  int // of one connect
 }
 
 func (*refusals) Code() string { return "refusals" }
 
 func (*refusals) Authenticate(_ context.Context, t core.Target) (core.Target, error) { return t, nil }
 
-func (r *refusals) LoginFailed(_ context.Context, _ core.Target, err error) bool {
+func (r *refusals) LoginFailed(_ context.Context, t core.Target, err error) bool {
 	_ = r.err(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count++
+	r.most = max(r.most, t.Refused)
 	return false
 }
 
@@ -195,7 +197,16 @@ func (r *refusals) take() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := r.count
-	r.count = 0
+	r.count, r.most = 0, 0
+	return n
+}
+
+// takeMost returns the greatest number for one connect since take or takeMost were called.
+func (r *refusals) takeMost() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.most
+	r.count, r.most = 0, 0
 	return n
 }
 

@@ -93,10 +93,16 @@ func (r *role) current() cloud.Identity {
 // iam is the plugin for a role.
 func (r *role) iam(t *testing.T, o iamauth.Options) core.Plugin {
 	t.Helper()
-	o.AWS.Credentials = r
+	o.AWS = r.stage.config(r)
 	p, err := iamauth.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
+
+// constant is a provider of the same credentials always.
+type constant aws.Credentials
+
+// Retrieve implements aws.CredentialsProvider.
+func (c constant) Retrieve(context.Context) (aws.Credentials, error) { return aws.Credentials(c), nil }
