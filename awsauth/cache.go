@@ -136,7 +136,8 @@ func (c *Cache[K, V]) abandon(key K, f *flight[V]) bool {
 
 // Discard forgets the value of a key if refused says that it is the one that was refused;
 // the next Get fetches. When a value is refused that is younger than a minute, that waits
-// for a growing pause, so that many who are refused do not make as many fetches.
+// for a growing pause, so that many who are refused do not make as many fetches. refused must
+// not wait for anything.
 func (c *Cache[K, V]) Discard(key K, refused func(V) bool) {
 	now := wallClock()
 	c.mu.Lock()

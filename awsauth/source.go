@@ -19,7 +19,7 @@ type Options struct {
 	Config *aws.Config
 	// Credentials are used instead of those of Config or of the chain. They are kept, and
 	// renewed five minutes before they expire, unless this is an aws.CredentialsCache, which
-	// has its own ways.
+	// has its own ways. Retrieve must end with its context: a handle that is closed awaits it.
 	Credentials aws.CredentialsProvider
 	// Profile is the section of the shared files to use. Default: AWS_PROFILE, then "default".
 	Profile string

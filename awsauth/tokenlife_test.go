@@ -350,6 +350,27 @@ func TestTokensDoNotGrow(t *testing.T) {
 	})
 }
 
+// A machine that was suspended, or whose clock is set, trusts the wall clock.
+func TestTokensFollowTheWallClock(t *testing.T) {
+	now := wallClock()
+	id := &identity{Credentials: aws.Credentials{CanExpire: true, Expires: now.Add(10 * time.Minute)}}
+	kept := token{signedAt: now, expires: now.Add(id.left(now))}
+	for name, test := range map[string]struct {
+		at   time.Time
+		want bool
+	}{
+		"at once":                  {now, true},
+		"while it is good":         {now.Add(9 * time.Minute), true},
+		"after an hour of freeze":  {now.Add(time.Hour), false},
+		"corrected by a little":    {now.Add(-time.Second), true},
+		"set back by half an hour": {now.Add(-30 * time.Minute), false},
+	} {
+		if got := kept.valid(test.at); got != test.want {
+			t.Errorf("%s: valid %t, want %t", name, got, test.want)
+		}
+	}
+}
+
 func TestNothingShowsSecrets(t *testing.T) {
 	r := &role{life: time.Hour}
 	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
@@ -368,19 +389,45 @@ func TestNothingShowsSecrets(t *testing.T) {
 	})
 }
 
-func BenchmarkAuthenticate(b *testing.B) {
+// authenticator returns a plugin that has signed a token for dial(cluster), outside of virtual time.
+func authenticator(t testing.TB) *Tokens {
+	t.Helper()
 	p, err := NewTokens(tokensOf(&role{keyID: "AK"}, nil))
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(b.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	var runs sync.WaitGroup
 	runs.Go(func() { p.Run(ctx, nil) })
-	defer runs.Wait()
-	defer cancel()
+	t.Cleanup(runs.Wait)
+	t.Cleanup(cancel)
+	if _, err := p.Authenticate(ctx, dial(cluster)); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestKeptTokensCostNoAllocation(t *testing.T) {
+	p := authenticator(t)
+	if n := testing.AllocsPerRun(100, func() { _, _ = p.Authenticate(t.Context(), dial(cluster)) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkAuthenticate(b *testing.B) {
+	p := authenticator(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := p.Authenticate(ctx, dial(cluster)); err != nil {
+		if _, err := p.Authenticate(b.Context(), dial(cluster)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSign(b *testing.B) {
+	key := tokenKey{host: cluster, port: 5432, user: "app", region: "us-east-1"}
+	for b.Loop() {
+		if _, err := sign(b.Context(), key, aws.Credentials{AccessKeyID: "AK", SecretAccessKey: secretKey}); err != nil {
 			b.Fatal(err)
 		}
 	}
