@@ -3,10 +3,13 @@ package awsauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,4 +160,45 @@ func TestSourceErrors(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// Credentials of a role come from the chain with the time that they really end at, and a
+// server's refusal has them replaced though they have not expired.
+func TestSourceOfRoleCredentials(t *testing.T) {
+	home(t)
+	end := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	var asked atomic.Int32
+	container := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"AccessKeyId":"AK%d","SecretAccessKey":"s","Token":"t","Expiration":%q}`, asked.Add(1), end.Format(time.RFC3339))
+	}))
+	defer container.Close()
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.URL)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	provider, err := NewSource(Options{HTTPClient: client}).Credentials(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c, err := provider.Retrieve(t.Context())
+		if err != nil || c.AccessKeyID != "AK1" || !c.Expires.Equal(end) {
+			t.Errorf("%s until %s, want AK1 until %s: %v", c.AccessKeyID, c.Expires, end, err)
+		}
+	}
+	kept, ok := provider.(*keeper)
+	if !ok {
+		t.Fatalf("the provider is a %T", provider)
+	}
+	kept.renewNow("AK0")
+	if got := retrieve(t, provider); got != "AK1" {
+		t.Errorf("%s, want AK1: others were refused", got)
+	}
+	kept.renewNow("AK1")
+	if got := retrieve(t, provider); got != "AK2" {
+		t.Errorf("%s, want AK2", got)
+	}
+	container.Close()
+	kept.renewNow("AK2")
+	if got := retrieve(t, provider); got != "AK2" {
+		t.Errorf("%s, want AK2: it has not expired", got)
+	}
 }
