@@ -235,7 +235,7 @@ func (c *configProblems) Error() string {
 	prefix := ErrConfig.Error() + ": "
 	lines := make([]string, len(c.list))
 	for i, p := range c.list {
-		lines[i] = strings.TrimPrefix(p.Error(), prefix)
+		lines[i] = strings.ReplaceAll(p.Error(), prefix, "") // a plugin's own has it as well
 	}
 	return prefix + strings.Join(lines, "\n")
 }

@@ -200,7 +200,9 @@ func (k *Connector) Host() Host { return k.host }
 func (k *Connector) Settings() Settings { return k.settings }
 
 // Format implements fmt.Formatter: no verb shows the password and the parameters.
-func (k *Connector) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("core.Connector of " + k.host.Addr)) }
+func (k *Connector) Format(f fmt.State, _ rune) {
+	_, _ = f.Write([]byte("core.Connector of " + k.host.Addr))
+}
 
 // Log returns the handle's logger; it is never nil.
 func (k *Connector) Log() *slog.Logger { return k.log }

@@ -117,6 +117,20 @@ func TestLoginAgainWithinContext(t *testing.T) {
 	})
 }
 
+// Who waits for other credentials when the handle is closed is not kept.
+func TestLoginAgainUntilClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1")
+		f.passwords = map[string]string{"app": "second"}
+		k := f.handleOf(t, "app", nil, &guesser{passwords: []Secret{"first", "second"}, pause: time.Minute})
+		began := time.Now()
+		time.AfterFunc(time.Second, func() { _ = k.Close() })
+		if _, err := k.Open(t.Context()); !errors.Is(err, ErrConnect) || time.Since(began) != time.Second {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
+}
+
 // Where there are no other credentials any more, the error tells that and what the
 // server said of the first.
 func TestNoCredentialsAfterRefusal(t *testing.T) {

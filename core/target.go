@@ -73,10 +73,9 @@ type Login struct {
 type Transport uint8
 
 const (
-	// TransportAsConfigured: as the connection string says, like any password.
+	// TransportAsConfigured sends it as the connection string says, like any password.
 	TransportAsConfigured Transport = iota
-	// TransportVerified: Password is a token that logs in whoever has it, and is sent as
-	// it is. The engine refuses to, with an error matching ErrConfig, unless TLS verifies
+	// TransportVerified is for a token, which logs in whoever has it and is sent as it is. The engine refuses to, with an error matching ErrConfig, unless TLS verifies
 	// the server's certificate.
 	TransportVerified
 	// TransportAny is a token that the user wants to be sent anyway.

@@ -44,8 +44,8 @@ A token is good for 15 minutes and for the host it was made for, and must be sen
 		Example: `  PGPASSWORD="$(awsdb token --host mydb.cluster-c9xyz.us-east-1.rds.amazonaws.com --user app)" \
     psql "host=mydb.cluster-c9xyz.us-east-1.rds.amazonaws.com user=app dbname=app sslmode=verify-full sslrootcert=global-bundle.pem"
 
-  mysql --enable-cleartext-plugin --ssl-mode=VERIFY_IDENTITY --ssl-ca=global-bundle.pem --host "$HOST" --user app \
-    --password="$(awsdb token --host "$HOST" --port 3306 --user app)"
+  MYSQL_PWD="$(awsdb token --host "$HOST" --port 3306 --user app)" \
+    mysql --enable-cleartext-plugin --ssl-mode=VERIFY_IDENTITY --ssl-ca=global-bundle.pem --host "$HOST" --user app
 
   migrate -database "postgres://app:$(awsdb token --escape "$DATABASE_URL")@$HOST/app?sslmode=verify-full" up`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -122,7 +122,7 @@ func (o tokenOptions) print(ctx context.Context, out io.Writer, k *core.Connecto
 	}
 	text := string(password)
 	if o.escape {
-		text = url.QueryEscape(text)
+		text = strings.ReplaceAll(url.QueryEscape(text), "+", "%20") // in a user's part a plus sign is one
 	}
 	_, err = fmt.Fprintln(out, text)
 	return err

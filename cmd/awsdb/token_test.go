@@ -75,13 +75,14 @@ func TestToken(t *testing.T) {
 func TestTokenOfSecret(t *testing.T) {
 	aws := cloud.New(cloud.Options{})
 	account(t, aws)
-	aws.PutSecret("prod/db", `{"username": "app", "password": "from the secret"}`)
+	aws.PutSecret("prod/db", `{"username": "app", "password": "a +b/"}`)
 	server := httptest.NewServer(aws)
 	defer server.Close()
-	code, out, problems := execute(t.Context(), "token",
-		"postgres://"+endpoint+"/shop?secrets_manager_secret_id=prod/db&secrets_manager_endpoint="+url.QueryEscape(server.URL))
-	if code != exitOK || out != "from the secret\n" {
-		t.Errorf("exit code %d: %q, %s", code, out, problems)
+	dsn := "postgres://" + endpoint + "/shop?secrets_manager_secret_id=prod/db&secrets_manager_endpoint=" + url.QueryEscape(server.URL)
+	for want, args := range map[string][]string{"a +b/\n": {"token", dsn}, "a%20%2Bb%2F\n": {"token", "--escape", dsn}} {
+		if code, out, problems := execute(t.Context(), args...); code != exitOK || out != want {
+			t.Errorf("exit code %d: %q, want %q: %s", code, out, want, problems)
+		}
 	}
 }
 
