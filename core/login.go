@@ -21,15 +21,9 @@ func (k *Connector) open(ctx context.Context, t Target) (*Conn, error) {
 
 // login opens one native connection with the credentials that apply now.
 func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) {
-	patience := ctx // a caller who waits for credentials does so no longer than the handle is open
-	if len(k.chain.authenticators) > 0 && t.Monitor == "" {
-		var end context.CancelFunc
-		patience, end = k.Bound(ctx)
-		defer end()
-	}
 	var refused error
 	for {
-		asked, err := k.authenticate(patience, t)
+		asked, err := k.authenticate(ctx, t)
 		if err != nil {
 			return nil, nil, k.noCredentials(ctx, t, err, refused)
 		}
@@ -46,7 +40,7 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 		}
 		t.Refused++
 		asked.Refused, asked.RefusedSince = t.Refused, t.RefusedSince
-		if !k.loginAgain(patience, asked, err) {
+		if !k.loginAgain(ctx, asked, err) {
 			return nil, nil, err
 		}
 	}
