@@ -176,6 +176,7 @@ func TestSetPassword(t *testing.T) {
 				wantError(t, login("app_clone", "second"), nil)
 				exec(t, session, "select 1")
 				wantCode(t, login("late", "third"), e.wrongPassword)
+				wantCode(t, login("late", ""), e.wrongPassword)
 				cluster.SetPassword("late", "third")
 				wantError(t, login("late", "third"), nil)
 			})

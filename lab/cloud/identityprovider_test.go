@@ -187,11 +187,14 @@ func TestRefusedAssertions(t *testing.T) {
 			_, a := assume(t, c, tc.provider, tc.role, tc.assertion, tc.seconds)
 			wantProblem(t, a, tc.status, tc.code)
 		}
+		c.AddUser("bob", "secret", role+"2")
+		_, a := assume(t, c, adfs, role+"2", assertionOn(signInAtADFS(t, c, "bob", "secret")), "")
+		wantProblem(t, a, http.StatusForbidden, "AccessDenied")
 		time.Sleep(5*time.Minute - time.Nanosecond)
 		identity, _ := assume(t, c, adfs, role, assertion, "")
 		wantEqual(t, "an hour by default", identity.Expires, time.Now().UTC().Add(time.Hour).Truncate(time.Second))
 		time.Sleep(time.Nanosecond)
-		_, a := assume(t, c, adfs, role, assertion, "")
+		_, a = assume(t, c, adfs, role, assertion, "")
 		wantProblem(t, a, http.StatusBadRequest, "ExpiredTokenException")
 	})
 }

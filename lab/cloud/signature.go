@@ -134,8 +134,6 @@ func (c *Cloud) verify(r *http.Request, body []byte, service string) (signer, *p
 	switch want := scope.sign(identity.SecretAccessKey, at.Format(signatureDate), canonicalRequest(r, signed, body)); {
 	case scope.service != service:
 		return signer{}, mismatch("Credential should be scoped to correct service: '%s'.", service)
-	case scope.date != at.Format("20060102"):
-		return signer{}, mismatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.")
 	case time.Since(at).Abs() > skew:
 		return signer{}, mismatch("Signature expired: %s is not within 5 minutes of %s", at.Format(signatureDate), time.Now().UTC().Format(signatureDate))
 	case !hmac.Equal([]byte(want), []byte(fields["Signature"])):
