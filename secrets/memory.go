@@ -16,22 +16,12 @@ type memory struct {
 	known map[string]secret
 }
 
-// rotation says whether the secret is being rotated.
-type rotation uint8
-
-const (
-	rotationUnasked rotation = iota
-	rotationUnknown          // Secrets Manager did not say
-	rotationNone
-	rotationUnderWay
-)
-
 // refusalCounts is how long a refusal says something about the next login. A rotation takes
 // seconds.
 const refusalCounts = time.Minute
 
-// refuse notes a refusal.
-func (m *memory) refuse(c credentials) {
+// refuse notes a refusal and returns whether the same was refused lately.
+func (m *memory) refuse(c credentials) (before bool) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -43,7 +33,9 @@ func (m *memory) refuse(c credentials) {
 	if m.refused == nil {
 		m.refused = map[credentials]time.Time{}
 	}
+	_, before = m.refused[c]
 	m.refused[c] = now
+	return before
 }
 
 // refusedAt is when the credentials were last refused, zero if they were not lately.
@@ -65,15 +57,26 @@ func (m *memory) look(r rotation) (news bool) {
 	return news
 }
 
-func (m *memory) lastLook() rotation {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.rotation
+// doubts tells that other credentials may be better: these were refused lately, and when a
+// rotation was last looked for it could not be ruled out.
+func (m *memory) doubts(c credentials) bool {
+	return m.rotating() && !m.refusedAt(c).IsZero()
 }
 
-// doubts tells that other credentials may be better: these were refused lately, in a rotation.
-func (m *memory) doubts(c credentials) bool {
-	return m.lastLook() == rotationUnderWay && !m.refusedAt(c).IsZero()
+// rotating tells that when a rotation was last looked for it could not be ruled out.
+func (m *memory) rotating() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rotation == rotationUnderWay || m.rotation == rotationUnknown
+}
+
+// older returns whichever of the current and the pending version it is the turn of: the one
+// whose refusal is longer ago. The one that is right is refused no more, and so its turn comes.
+func (m *memory) older(v versions) secret {
+	if v.rotation == rotationUnderWay && m.refusedAt(v.pending.credentials).Before(m.refusedAt(v.current.credentials)) {
+		return v.pending
+	}
+	return v.current
 }
 
 // keep notes what came as AWSCURRENT.

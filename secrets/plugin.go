@@ -13,14 +13,14 @@ import (
 const (
 	// fetchLimit bounds one fetch: the AWS identity's own credentials, and the SDK's tries.
 	fetchLimit = 15 * time.Second
-	// pace is the time between two looks at a secret that is being rotated.
-	pace = time.Second
-	// lookServed is for how long the answer to one refused login is good for others: it
+	// lookServed is for how long what was found for one refused login is good for others: it
 	// bounds how often Secrets Manager is asked when nothing it says helps.
 	lookServed = 100 * time.Millisecond
-	// pendingServed is how long a pending version is tried while Secrets Manager cannot be
-	// asked whether it still is one.
-	pendingServed = 30 * time.Second
+	// pace is the time between two looks at a secret that is being rotated.
+	pace = time.Second
+	// rotationServed is for how long both versions are tried while Secrets Manager cannot be
+	// asked whether they still are the ones.
+	rotationServed = 30 * time.Second
 )
 
 // plugin is "aws_secrets_manager".
@@ -31,18 +31,18 @@ type plugin struct {
 	retryTimeout  time.Duration
 	retryInterval time.Duration
 
-	cache  *awsauth.Cache[version, secret]
+	cache  *awsauth.Cache[question, versions]
 	memory *memory                     // a pointer: nobody prints what is behind it
 	host   atomic.Pointer[string]      // region of the first host that told one
 	log    atomic.Pointer[slog.Logger] // of the handle that was opened last; nil before
 	silent atomic.Bool                 // Secrets Manager has failed to renew
 }
 
-// version names what the cache holds.
-type version struct {
-	region, stage string
-	// anew keeps what was fetched because of a refusal apart from what is served.
-	anew bool
+// question names what the cache holds.
+type question struct {
+	region string
+	// look asks what there is beside what is served, see store.look.
+	look bool
 }
 
 var (
@@ -72,18 +72,17 @@ func (p *plugin) Authenticate(ctx context.Context, t core.Target) (core.Target, 
 // choose returns the credentials to log in with. again tells that others were refused before,
 // so that those which nobody has fetched anew are no choice.
 func (p *plugin) choose(ctx context.Context, region string, again bool) (s secret, fresh bool, err error) {
-	current, fresh, err := p.cache.Get(ctx, version{region: region, stage: stageCurrent})
-	if err == nil && !p.memory.doubts(current.credentials) {
-		return current, fresh, nil
+	served, fresh, err := p.cache.Get(ctx, question{region: region})
+	if err == nil && !p.memory.doubts(served.current.credentials) {
+		return served.current, fresh, nil
 	}
-	if p.memory.lastLook() == rotationUnderWay && ctx.Err() == nil {
-		pending, fresh, pendingErr := p.cache.Get(ctx, version{region: region, stage: stagePending})
-		if pendingErr == nil && p.preferable(pending, current, err != nil) {
-			return pending, fresh, nil
+	if p.memory.rotating() && ctx.Err() == nil {
+		if found, fresh, err := p.look(ctx, region); err == nil {
+			return p.memory.older(found), fresh, nil
 		}
 	}
 	if err == nil {
-		return current, fresh, nil
+		return served.current, fresh, nil
 	}
 	// An outage of Secrets Manager shall not matter while the last secret still logs in; it may
 	// have been discarded for what only one host refused.
@@ -91,20 +90,6 @@ func (p *plugin) choose(ctx context.Context, region string, again bool) (s secre
 		return kept, false, nil
 	}
 	return secret{}, false, err
-}
-
-// preferable tells that the pending version shall be tried, and not the current one. Of two
-// that were refused it is the turn of the one for which that is longer ago: the one that is
-// right is refused no more, and so will be chosen after the other.
-func (p *plugin) preferable(pending, current secret, noCurrent bool) bool {
-	switch {
-	case !pending.found || (!noCurrent && pending.version == current.version):
-		p.memory.look(rotationNone)
-		return false
-	case noCurrent:
-		return true
-	}
-	return p.memory.refusedAt(pending.credentials).Before(p.memory.refusedAt(current.credentials))
 }
 
 // regionFor is the region to ask in; "" means the SDK's.
@@ -125,36 +110,38 @@ func (p *plugin) regionFor(t core.Target) string {
 }
 
 // fetch fills the cache.
-func (p *plugin) fetch(ctx context.Context, v version) (awsauth.Fetched[secret], error) {
-	s, err := p.store.read(ctx, v.region, v.stage)
+func (p *plugin) fetch(ctx context.Context, q question) (awsauth.Fetched[versions], error) {
+	var f awsauth.Fetched[versions]
+	var err error
+	if q.look {
+		f.Value, err = p.store.look(ctx, q.region, p.retryTimeout > 0)
+	} else {
+		f.Value.current, err = p.store.read(ctx, q.region, stageCurrent)
+	}
 	if err != nil {
-		p.failed(v, err)
-		return awsauth.Fetched[secret]{}, err
+		p.failed(q.region, err)
+		return f, err
 	}
-	f := awsauth.Fetched[secret]{Value: s}
+	p.succeeded(q.region, f.Value.current)
+	at := f.Value.current.fetched
 	switch {
-	case v.anew, v.stage == stagePending && !s.found:
-		f.Expires = s.fetched.Add(lookServed)
-		return f, nil
-	case v.stage == stagePending:
-		f.Renew, f.Expires = s.fetched.Add(pace), s.fetched.Add(pendingServed)
-		return f, nil
-	}
-	p.succeeded(v, s)
-	life := p.expiration
-	if life > pace && !p.memory.refusedAt(s.credentials).IsZero() {
-		f.Value.watched, life = true, pace
-	}
-	f.Renew = s.fetched.Add(life)
-	if p.expiration == 0 {
-		f.Expires = s.fetched
+	case q.look && f.Value.rotation == rotationUnderWay:
+		f.Renew, f.Expires = at.Add(pace), at.Add(rotationServed)
+	case q.look && f.Value.rotation == rotationUnknown:
+		f.Expires = at.Add(pace)
+	case q.look:
+		f.Expires = at.Add(lookServed)
+	case p.expiration == 0:
+		f.Expires = at
+	default:
+		f.Renew = at.Add(p.expiration)
 	}
 	return f, nil
 }
 
 // failed logs what nobody is told, as the secret that was fetched before stays in use.
-func (p *plugin) failed(v version, err error) {
-	if _, ok := p.memory.kept(v.region); !ok || v.stage != stageCurrent {
+func (p *plugin) failed(region string, err error) {
+	if _, ok := p.memory.kept(region); !ok {
 		return
 	}
 	if log := p.log.Load(); log != nil && !p.silent.Swap(true) {
@@ -162,9 +149,9 @@ func (p *plugin) failed(v version, err error) {
 	}
 }
 
-func (p *plugin) succeeded(v version, s secret) {
-	p.memory.keep(v.region, s)
+func (p *plugin) succeeded(region string, s secret) {
+	p.memory.keep(region, s)
 	if log := p.log.Load(); log != nil && p.silent.Swap(false) {
-		log.Info("the secret can be fetched again", "secret", p.store.id)
+		log.Debug("the secret can be fetched again", "secret", p.store.id)
 	}
 }

@@ -131,8 +131,8 @@ func TestChangedSecret(t *testing.T) {
 	})
 }
 
-// A wrong password is refused at once, however often it is tried: with one look for a
-// rotation and no other fetch if it was fresh (B88).
+// A wrong password is refused at once, however often it is tried: one look for a rotation,
+// which reads both versions, and no other fetch if it was fresh (B88).
 func TestWrongPassword(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
@@ -141,7 +141,7 @@ func TestWrongPassword(t *testing.T) {
 		if took != 0 || !errors.Is(err, errRefused) {
 			t.Errorf("took %s: %v", took, err)
 		}
-		w.expectCalls(t, map[string]int{stageCurrent: 1, stagePending: 1})
+		w.expectCalls(t, map[string]int{stageCurrent: 2, stagePending: 1})
 		w.expectLogins(t, 1, 1)
 
 		for range 30 { // from the cache
@@ -174,7 +174,7 @@ func TestErrors(t *testing.T) {
 		"out of order":   {unavailable, "InternalServiceError"},
 		"no such format": {answer{200, "", `{"SecretString": "{\"password\": \"hidden 1`}, "cannot be read"},
 		"a web page":     {answer{200, "", "<html>hidden 1</html>"}, "cannot be read"},
-		"an error page":  {answer{502, "", "<html>hidden 1</html>"}, "cannot be read"},
+		"an error page":  {answer{502, "", "<html>hidden 1</html>"}, "status 502"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

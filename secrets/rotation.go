@@ -26,15 +26,18 @@ const (
 // versions are tried then until one is right or the time is over.
 func (p *plugin) LoginFailed(ctx context.Context, t core.Target, _ error) bool {
 	region, refused := p.regionFor(t), credentials{t.User, t.Password}
-	p.memory.refuse(refused)
-	since := t.RefusedSince
-	if since.IsZero() {
-		since = time.Now()
+	before := p.memory.refuse(refused)
+	if t.Fresh && p.retryTimeout == 0 {
+		return false
 	}
+	var next prospect
 	if t.Refused <= 1 && !t.Fresh {
-		p.cache.Discard(version{region: region, stage: stageCurrent}, func(s secret) bool { return s.credentials == refused && !s.watched })
+		next = p.renewed(ctx, region, refused, before)
+	} else {
+		next = p.prospect(ctx, region, refused)
 	}
-	next := p.prospect(ctx, region, refused)
+	limited, cancel := context.WithDeadline(ctx, t.RefusedSince.Add(p.retryTimeout))
+	defer cancel()
 	for round := t.Refused; ; round++ {
 		switch {
 		case ctx.Err() != nil || next == hopeless:
@@ -42,100 +45,105 @@ func (p *plugin) LoginFailed(ctx context.Context, t core.Target, _ error) bool {
 		case next == promising:
 			return true
 		}
-		waited := p.pause(ctx, since.Add(p.retryTimeout), round)
+		waited := p.pause(limited, round)
 		if next == undecided {
 			return waited
 		}
 		if !waited {
-			return ctx.Err() == nil // Authenticate tells why there is no newer secret
+			return p.untold(ctx, region)
 		}
-		next = p.prospect(ctx, region, refused)
+		next = p.prospect(limited, region, refused)
 	}
 }
 
-// prospect finds out what else there is when credentials were refused.
-func (p *plugin) prospect(ctx context.Context, region string, refused credentials) prospect {
-	current, fresh, err := p.cache.Get(ctx, version{region: region, stage: stageCurrent})
+// renewed fetches the secret anew when one out of the cache was refused. One that was refused
+// before is known to be wrong: then it is not fetched for everybody, only looked at.
+func (p *plugin) renewed(ctx context.Context, region string, refused credentials, before bool) prospect {
+	served := question{region: region}
+	if !before {
+		p.cache.Discard(served, func(v versions) bool { return v.current.credentials == refused })
+	}
+	v, fresh, err := p.cache.Get(ctx, served)
 	switch {
-	case ctx.Err() != nil || errors.Is(err, awsauth.ErrNotRunning):
+	case errors.Is(err, awsauth.ErrNotRunning):
 		return hopeless
 	case err != nil && (p.retryTimeout == 0 || lasting(err)):
 		return promising // Authenticate tells why
 	case err != nil:
 		return unreachable
-	case current.credentials != refused && (p.retryTimeout == 0 || p.memory.refusedAt(current.credentials).IsZero()):
+	case v.current.credentials != refused && p.memory.refusedAt(v.current.credentials).IsZero():
 		return promising
-	case p.retryTimeout == 0:
-		return p.verify(ctx, region, current, fresh)
-	}
-	pending, _, err := p.cache.Get(ctx, version{region: region, stage: stagePending})
-	switch {
-	case ctx.Err() != nil:
+	case fresh && p.retryTimeout == 0:
 		return hopeless
-	case err != nil:
-		p.look(rotationUnknown)
-	case !pending.found || pending.version == current.version:
-		p.look(rotationNone)
-		if current.credentials != refused {
-			return promising
+	}
+	return p.prospect(ctx, region, refused)
+}
+
+// prospect finds out what else there is when credentials were refused.
+func (p *plugin) prospect(ctx context.Context, region string, refused credentials) prospect {
+	found, _, err := p.look(ctx, region)
+	if err != nil {
+		if ctx.Err() != nil || p.retryTimeout == 0 || lasting(err) || errors.Is(err, awsauth.ErrNotRunning) {
+			return hopeless
 		}
-		return p.verify(ctx, region, current, fresh)
-	default:
-		p.look(rotationUnderWay)
+		return unreachable
 	}
-	p.watch(region, refused)
-	if err == nil && p.memory.refusedAt(pending.credentials).IsZero() {
+	if found.rotation == rotationUnderWay {
+		for _, s := range []secret{found.current, found.pending} {
+			if p.memory.refusedAt(s.credentials).IsZero() {
+				return promising
+			}
+		}
+		return undecided
+	}
+	served, _, err := p.cache.Get(ctx, question{region: region})
+	switch {
+	case err == nil && served.current.credentials != refused:
 		return promising
+	case found.rotation == rotationUnknown:
+		return undecided
 	}
-	return undecided
+	return hopeless
 }
 
-// verify makes sure that Secrets Manager has nothing newer than the current version, which
-// was refused. It is renewed at short intervals then, but only while it is asked for. It is
-// left alone if there is none: to fetch it anew for everybody would help nobody.
-func (p *plugin) verify(ctx context.Context, region string, current secret, fresh bool) prospect {
-	if fresh || !current.watched {
-		return hopeless // it was fetched after the refusal, or for the login that was refused
+// look returns both versions, and sees to it that what is served is the current one.
+func (p *plugin) look(ctx context.Context, region string) (v versions, fresh bool, err error) {
+	v, fresh, err = p.cache.Get(ctx, question{region: region, look: true})
+	if err != nil {
+		return v, fresh, err
 	}
-	newer, _, err := p.cache.Get(ctx, version{region: region, stage: stageCurrent, anew: true})
-	if err != nil || newer.credentials == current.credentials {
-		return hopeless // as far as anybody knows
-	}
-	p.cache.Discard(version{region: region, stage: stageCurrent}, func(s secret) bool { return s.credentials == current.credentials })
-	return promising
-}
-
-// look notes what was found of a rotation.
-func (p *plugin) look(found rotation) {
+	p.cache.Discard(question{region: region}, func(served versions) bool {
+		return served.current.credentials != v.current.credentials && !served.current.fetched.After(v.current.fetched)
+	})
 	log := p.log.Load()
-	if !p.memory.look(found) || log == nil {
-		return
+	if !p.memory.look(v.rotation) || log == nil {
+		return v, fresh, nil
 	}
-	switch found {
+	switch v.rotation {
 	case rotationUnderWay:
-		log.Info("a login was refused while the secret is being rotated: its pending version is tried as well", "secret", p.store.id)
+		log.Debug("a login was refused while the secret is being rotated: its pending version is tried as well", "secret", p.store.id)
 	case rotationUnknown:
-		log.Warn("a login was refused, and Secrets Manager does not say whether the secret is being rotated", "secret", p.store.id)
+		log.Warn("a login was refused, and Secrets Manager does not say whether the secret is being rotated", "secret", p.store.id, "error", v.problem)
 	}
+	return v, fresh, nil
 }
 
-// watch makes the current version be fetched now and at short intervals from then on, as long
-// as it is asked for and has what was refused.
-func (p *plugin) watch(region string, refused credentials) {
-	p.cache.Discard(version{region: region, stage: stageCurrent}, func(s secret) bool { return s.credentials == refused && !s.watched })
+// untold tells that the secret cannot be fetched, and Authenticate will say so: there is
+// nothing to log in with.
+func (p *plugin) untold(ctx context.Context, region string) bool {
+	_, _, err := p.cache.Get(ctx, question{region: region})
+	return err != nil && ctx.Err() == nil
 }
 
 // longestPause bounds what is waited between two logins.
 const longestPause = 30 * time.Second
 
 // pause waits before both versions are tried again, the longer the more logins were refused,
-// and returns false if too little time is left for that. The first half of a pause is
-// certain, the rest is left to chance, lest all come back at one moment.
-func (p *plugin) pause(ctx context.Context, until time.Time, round int) bool {
-	left := time.Until(until)
-	if deadline, ok := ctx.Deadline(); ok {
-		left = min(left, time.Until(deadline))
-	}
+// and returns false if ctx, which has a deadline, leaves too little time for that. The first
+// half of a pause is certain, the rest is left to chance, lest all come back at one moment.
+func (p *plugin) pause(ctx context.Context, round int) bool {
+	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline)
 	longest := longestPause
 	if shift := max(round-2, 0); shift < 32 && p.retryInterval < longestPause>>shift {
 		longest = p.retryInterval << shift

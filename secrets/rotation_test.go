@@ -56,8 +56,8 @@ func TestRotation(t *testing.T) {
 					time.Sleep(10 * time.Second)
 				}
 				w.expectLogins(t, 10*dials, 0)
-				if got := w.plugin.memory.known["eu-west-1"].version; got != "v2" {
-					t.Errorf("the last version is %s", got)
+				if got := w.plugin.memory.known["eu-west-1"].password; got != "second password" {
+					t.Error("the last secret is not the current one")
 				}
 			})
 		})
@@ -118,7 +118,7 @@ func TestPendingDenied(t *testing.T) {
 		if logins, _ := w.database.counts(); logins > 100*8 {
 			t.Errorf("%d logins", logins)
 		}
-		if !strings.Contains(w.log.String(), "does not say whether") {
+		if log := w.log.String(); !strings.Contains(log, "does not say whether") || !strings.Contains(log, "AccessDeniedException") {
 			t.Errorf("no word of it: %s", w.log)
 		}
 		w.mustConnect(t, 0)

@@ -19,17 +19,31 @@ type credentials struct {
 	password core.Secret
 }
 
-// secret is one version of the secret. It is comparable.
+// secret is one version of the secret.
 type secret struct {
 	credentials
-	version string // VersionId
-	// found is false if no version has the stage that was asked for.
-	found bool
-	// watched tells that the credentials were known to be refused when they were fetched,
-	// so that they are renewed at short intervals.
-	watched bool
 	fetched time.Time
 }
+
+// versions is what the cache holds: the secret that is served, or what was found when a login
+// was refused.
+type versions struct {
+	current secret
+	// pending is the version that a rotation is making.
+	pending  secret
+	rotation rotation
+	problem  error // why rotation is unknown
+}
+
+// rotation says whether the secret is being rotated.
+type rotation uint8
+
+const (
+	rotationUnasked  rotation = iota
+	rotationUnknown           // Secrets Manager did not say
+	rotationNone              // there is no pending version, or it has nothing new
+	rotationUnderWay          // there is
+)
 
 // keys are the names that the secret has the credentials under.
 type keys struct{ user, password string }

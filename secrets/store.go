@@ -38,8 +38,11 @@ type store struct {
 	clients map[string]Client
 }
 
-// read fetches the version that has the stage. A version that is being made may not be
-// there: that is no error.
+// errNoVersion: no version of the secret has the stage.
+var errNoVersion = errors.New("no version has that stage")
+
+// read fetches the version that has the stage, which is errNoVersion for one that is not there
+// but need not be.
 func (s *store) read(ctx context.Context, region, stage string) (secret, error) {
 	client, region, err := s.client(ctx, region)
 	if err != nil {
@@ -52,7 +55,7 @@ func (s *store) read(ctx context.Context, region, stage string) (secret, error) 
 	out, err := client.GetSecretValue(ctx, in)
 	switch {
 	case err != nil && stage != stageCurrent && errors.As(err, new(*types.ResourceNotFoundException)):
-		return secret{fetched: time.Now()}, nil
+		return secret{}, errNoVersion
 	case err != nil:
 		return secret{}, fmt.Errorf("secret %q in %s: %w", s.id, region, explain(err))
 	}
@@ -61,6 +64,26 @@ func (s *store) read(ctx context.Context, region, stage string) (secret, error) 
 		return secret{}, fmt.Errorf("secret %q in %s: %w", s.id, region, err)
 	}
 	return found, nil
+}
+
+// look reads both versions: the pending one first, so that a rotation which ends meanwhile is
+// seen in one of them. Not to be allowed to read that one is no error.
+func (s *store) look(ctx context.Context, region string, pending bool) (v versions, err error) {
+	if pending {
+		switch v.pending, err = s.read(ctx, region, stagePending); {
+		case err == nil:
+			v.rotation = rotationUnderWay
+		case errors.Is(err, errNoVersion):
+			v.rotation = rotationNone
+		default:
+			v.rotation, v.problem = rotationUnknown, err
+		}
+	}
+	v.current, err = s.read(ctx, region, stageCurrent)
+	if v.rotation == rotationUnderWay && v.pending.credentials == v.current.credentials { // the same version, once it is over
+		v.rotation = rotationNone
+	}
+	return v, err
 }
 
 func (s *store) decode(out *secretsmanager.GetSecretValueOutput) (secret, error) {
@@ -74,7 +97,7 @@ func (s *store) decode(out *secretsmanager.GetSecretValueOutput) (secret, error)
 	if err != nil {
 		return secret{}, err
 	}
-	return secret{credentials: c, version: aws.ToString(out.VersionId), found: true, fetched: time.Now()}, nil
+	return secret{credentials: c, fetched: time.Now()}, nil
 }
 
 // client returns the client for a region; "" is the one that the SDK is configured for.
@@ -128,7 +151,12 @@ var advice = map[string]string{
 // it may hold the secret.
 func explain(err error) error {
 	if errors.As(err, new(*smithy.DeserializationError)) {
-		return errors.New("the answer of Secrets Manager cannot be read: is secrets_manager_endpoint right?")
+		status := 0
+		var answer interface{ HTTPStatusCode() int }
+		if errors.As(err, &answer) {
+			status = answer.HTTPStatusCode()
+		}
+		return fmt.Errorf("the answer of Secrets Manager cannot be read (HTTP status %d): is secrets_manager_endpoint right?", status)
 	}
 	if known, ok := advice[codeOf(err)]; ok {
 		return fmt.Errorf("%w: %s", err, known)
