@@ -186,6 +186,7 @@ func (e stateError) SQLState() string { return string(e) }
 type fakeEngine struct {
 	cluster        *fakeCluster
 	user, password string
+	multiAZ        bool // a refused login looks like a reboot
 }
 
 func (e *fakeEngine) Open(ctx context.Context, t Target) (Native, *Link, error) {
@@ -232,8 +233,10 @@ func (e *fakeEngine) Detect(ctx context.Context, c Native, _ Endpoint) (Dialect,
 	return fakeDialect{e.cluster}, nil
 }
 
-func (e *fakeEngine) Classify(err error, _ Dialect) Fault {
+func (e *fakeEngine) Classify(err error, d Dialect) Fault {
 	switch {
+	case e.multiAZ && d != nil && errors.Is(err, errFakeLogin):
+		return FaultShutdown
 	case err == nil:
 		return FaultNone
 	case errors.As(err, new(*LostError)):

@@ -31,7 +31,7 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 		if err == nil {
 			return n, l, nil
 		}
-		if k.Classify(err) != FaultLogin {
+		if !k.refused(err) {
 			return nil, nil, explain(t.Host, err)
 		}
 		refused = err
@@ -44,6 +44,13 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 			return nil, nil, err
 		}
 	}
+}
+
+// refused tells that the server may have refused the credentials. A Multi-AZ instance that reboots
+// says the same as one that is given a token that has become useless: what that means for the host
+// is a matter of its dialect, but other credentials are worth an attempt.
+func (k *Connector) refused(err error) bool {
+	return k.Classify(err) == FaultLogin || k.engine.Classify(err, nil) == FaultLogin
 }
 
 // loginAgain tells whether there are other credentials to try.

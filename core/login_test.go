@@ -131,6 +131,30 @@ func TestLoginAgainUntilClose(t *testing.T) {
 	})
 }
 
+// A Multi-AZ cluster refuses a token with the code of an instance that reboots: there are other
+// credentials to try all the same, and without any it is what it looks like.
+func TestLoginAgainOfMultiAZ(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCluster("w1")
+		g := &guesser{passwords: []Secret{"old", "new"}}
+		k := f.handleOf(t, "app", nil, g)
+		k.engine.(*fakeEngine).multiAZ = true
+		if err := k.Cluster().Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.mu.Lock()
+		f.passwords = map[string]string{"app": "new"}
+		f.mu.Unlock()
+		open(t, k)
+		f.mu.Lock()
+		f.passwords = map[string]string{"app": "another"}
+		f.mu.Unlock()
+		if _, err := k.Open(t.Context()); !errors.Is(err, errFakeLogin) || k.Classify(err) != FaultShutdown {
+			t.Errorf("%v is a %v", err, k.Classify(err))
+		}
+	})
+}
+
 // Where there are no other credentials any more, the error tells that and what the
 // server said of the first.
 func TestNoCredentialsAfterRefusal(t *testing.T) {
