@@ -275,3 +275,38 @@ func TestRegisterPanicsOnItsOwnDuplicates(t *testing.T) {
 		t.Error("a default that does not parse: no panic")
 	}
 }
+
+// Parameters of credential plugins that are not linked in never reach the server: their errors
+// name the import. The spellings are those of the other wrappers.
+func TestMissingCredentialPlugins(t *testing.T) {
+	for module, keys := range map[string][]string{
+		"iamauth": {
+			"iam_host", "iamHost", "iam_default_port", "iamDefaultPort", "iam_region", "iamRegion", "iam_expiration", "iamExpirationSec",
+			"iamAccessTokenPropertyName", "iam_insecure_transport", "aws_profile", "awsProfile",
+		},
+		"secrets": {
+			"secrets_manager_secret_id", "secretsManagerSecretId", "secretId", "secrets_manager_region", "secretRegion",
+			"secrets_manager_endpoint", "secretEndpoint", "secretsManagerSecretUsernameProperty", "secretUsernameProperty",
+			"secrets_manager_secret_password_key", "secretPasswordProperty", "secretsManagerExpirationTimeSec", "secretExpirationSec",
+			"secretsManagerConnectRetryTimeoutMs", "secretsManagerConnectRetryIntervalMs",
+		},
+		"federated/adfs": {
+			"db_user", "dbUser", "idp_endpoint", "idpPort", "idpUsername", "idp_password", "idpName", "iamRoleArn", "iam_idp_arn", "rpIdentifier",
+			"iamTokenExpirationSec", "iam_token_expiration", "http_request_connect_timeout", "httpTimeoutMs",
+			"httpClientConnectTimeout", "httpClientSocketTimeout", "ssl_secure", "sslInsecure",
+		},
+		"federated/okta": {"app_id", "appId"},
+	} {
+		for _, key := range keys {
+			_, err := registryOf().take(map[string]string{key: "secret value"})
+			if err == nil || !strings.Contains(err.Error(), "github.com/awsdb/awsdb/"+module+"\"") || strings.Contains(err.Error(), "secret value") {
+				t.Errorf("%s: %v", key, err)
+			}
+		}
+	}
+	for _, code := range []string{"iam", "aws_secrets_manager", "awsSecretsManager", "awsSecretsManager2", "secretsManager", "federated_auth", "federatedAuth", "okta"} {
+		if _, err := buildFrom(t, registryOf(), map[string]string{"plugins": code}); err == nil || !strings.Contains(err.Error(), "import _") {
+			t.Errorf("plugins=%s: %v", code, err)
+		}
+	}
+}
