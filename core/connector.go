@@ -29,6 +29,8 @@ type Config struct {
 	// User and Password are the DSN's.
 	User     string
 	Password Secret
+	// Hook is Login's.
+	Hook bool
 	// Settings are the parameters, from TakeSettings.
 	Settings Settings
 	// Problems are mistakes found so far, from TakeSettings and the driver's own
@@ -112,7 +114,7 @@ func NewConnector(cfg Config) (*Connector, error) {
 	if err != nil {
 		problems = append(problems, err)
 	}
-	cfg.Settings.login = Login{User: cfg.User, Password: cfg.Password, Host: ParseEndpoint(host).Host, Port: port, Own: true}
+	cfg.Settings.login = Login{User: cfg.User, Password: cfg.Password, Hook: cfg.Hook, Host: ParseEndpoint(host).Host, Port: port, Own: true}
 	running := cfg.Plugins
 	if running == nil {
 		if running, err = plugins.build(cfg.Settings); err != nil {

@@ -55,6 +55,9 @@ type Login struct {
 	User string
 	// Password is the one that belongs to User; "" when none was given.
 	Password Secret
+	// Hook tells that a function of the application's is called before each login, which may
+	// set user and password.
+	Hook bool
 	// Host is the name or IP address that is dialled, in lower case, without port,
 	// brackets and trailing dot.
 	Host string

@@ -79,11 +79,18 @@ func inspect(t *testing.T, token core.Secret) signed {
 func TestWhenThePluginRuns(t *testing.T) {
 	environment(t)
 	for name, test := range map[string]struct {
+		addr     string
 		password string
 		params   map[string]string
 		want     bool
 	}{
 		"no password":           {want: true},
+		"a name of one's own":   {addr: "db.internal:5432", params: map[string]string{"iam_host": clusterName}, want: true},
+		"trusted by the host":   {addr: "localhost:5432"},
+		"trusted by address":    {addr: "10.0.0.1:5432"},
+		"trusted by IPv6":       {addr: "[::1]:5432"},
+		"trusted on a socket":   {addr: "/var/run/postgresql"},
+		"a tunnel":              {addr: "127.0.0.1:15432", params: map[string]string{"iam_host": clusterName}, want: true},
 		"password":              {password: "p"},
 		"password and a region": {password: "p", params: map[string]string{"iamRegion": "us-east-1"}, want: true},
 		"password and a host":   {password: "p", params: map[string]string{"iam_host": clusterName}, want: true},
@@ -92,7 +99,10 @@ func TestWhenThePluginRuns(t *testing.T) {
 		"a profile alone":       {password: "p", params: map[string]string{"aws_profile": "production"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k, err := handle(t, clusterName+":5432", test.password, test.params)
+			if test.addr == "" {
+				test.addr = clusterName + ":5432"
+			}
+			k, err := handle(t, test.addr, test.password, test.params)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +213,7 @@ func TestErrorsOfALogin(t *testing.T) {
 		params map[string]string
 		want   string
 	}{
-		"host":    {"10.1.2.3:5432", nil, `"10.1.2.3" is no RDS name and no alias of one: name in iam_host`},
+		"host":    {"10.1.2.3:5432", map[string]string{"plugins": "iam"}, `"10.1.2.3" is no RDS name and no alias of one: name in iam_host`},
 		"region":  {"localhost:5432", map[string]string{"iam_host": "db.internal"}, `the region of "db.internal" is unknown: set iam_region`},
 		"profile": {clusterName + ":5432", map[string]string{"aws_profile": "nobody"}, `no profile "nobody" in the AWS configuration files`},
 	} {
@@ -259,8 +269,8 @@ func TestSeveralHandles(t *testing.T) {
 		}
 		var logins sync.WaitGroup
 		logins.Go(func() {
-			if _, _, err := first.Credentials(t.Context()); err != nil {
-				t.Error(err)
+			if _, _, err := first.Credentials(t.Context()); !errors.Is(err, core.ErrClosed) {
+				t.Errorf("of the handle that is closed meanwhile: %v", err)
 			}
 		})
 		synctest.Wait()

@@ -1,6 +1,7 @@
 package iamauth
 
 import (
+	"strings"
 	"time"
 
 	"github.com/awsdb/awsdb/awsauth"
@@ -38,7 +39,16 @@ func wanted(s core.Settings) bool {
 			return true
 		}
 	}
-	return s.Login().Password == ""
+	login := s.Login()
+	return login.Password == "" && !login.Hook && signable(login.Host)
+}
+
+// signable tells that tokens can be made for a host without iam_host: its name is one of RDS, or may be
+// an alias of one. Others are logged in to without a password by who is trusted there.
+func signable(host string) bool {
+	e := core.ParseEndpoint(host)
+	socket := strings.ContainsAny(host, `/\@`)
+	return e.Kind != core.EndpointIP && e.Host != "localhost" && !socket
 }
 
 func fromSettings(s core.Settings) (core.Plugin, error) {

@@ -110,6 +110,7 @@ func newConnector(cfg *pgx.ConnConfig, o options) (*core.Connector, error) {
 		Addr:     address(cfg),
 		User:     cfg.User,
 		Password: core.Secret(cfg.Password),
+		Hook:     o.beforeConnect != nil,
 		Settings: settings,
 		Plugins:  o.plugins,
 		Log:      o.log,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/awsdb/awsdb/core"
 )
@@ -114,5 +115,28 @@ func TestUnixSocket(t *testing.T) {
 			t.Errorf("%s: leads to %q port %d, want %q port %d", dsn, got.Host, got.Port, e.base.Host, e.base.Port)
 		}
 		_ = k.(io.Closer).Close()
+	}
+}
+
+// A plugin may know that credentials can come from the application itself.
+func TestLoginTellsOfAHook(t *testing.T) {
+	for _, hooked := range []bool{false, true} {
+		cfg, err := pgxpool.ParseConfig("postgres://app@db.example/app")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hooked {
+			cfg.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return nil }
+		}
+		k, err := ConfigurePool(cfg, WithPlugins())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := k.Settings().Login().Hook; got != hooked {
+			t.Errorf("BeforeConnect %t: Hook is %t", hooked, got)
+		}
+		if err := k.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
