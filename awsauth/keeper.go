@@ -24,13 +24,24 @@ const (
 // it expires, and keeps it as long as it is good while that fails. One goroutine at a time
 // retrieves, for 30 seconds at most; the others wait within their contexts. A panic of p is
 // an error. Other than an aws.CredentialsCache it has no goroutines. An
-// aws.CredentialsCache, and what this has returned, comes back as it is.
+// aws.CredentialsCache is left to its own ways, and what this has returned comes back as it is.
 func KeepCredentials(p aws.CredentialsProvider) aws.CredentialsProvider {
 	switch p.(type) {
-	case *aws.CredentialsCache, *keeper:
+	case *aws.CredentialsCache:
+		return discreet{p}
+	case *keeper, discreet:
 		return p
 	}
 	return newKeeper(p)
+}
+
+// discreet is a cache whose errors hold no credentials.
+type discreet struct{ aws.CredentialsProvider }
+
+// Retrieve implements aws.CredentialsProvider.
+func (d discreet) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := d.CredentialsProvider.Retrieve(ctx)
+	return c, withoutOutput(err)
 }
 
 // keeper is what KeepCredentials returns.
@@ -118,7 +129,7 @@ func (k *keeper) retrieve(ctx context.Context) (c aws.Credentials, err error) {
 	c, err = k.provider.Retrieve(ctx)
 	switch {
 	case err != nil:
-		return aws.Credentials{}, err
+		return aws.Credentials{}, withoutOutput(err)
 	case !c.HasKeys():
 		return aws.Credentials{}, errors.New("awsauth: the credentials provider returned empty keys")
 	}

@@ -111,7 +111,7 @@ func TestKeepCredentialsOnce(t *testing.T) {
 		t.Error("what is kept is kept again")
 	}
 	cached := aws.NewCredentialsCache(&role{})
-	if KeepCredentials(cached) != aws.CredentialsProvider(cached) {
+	if KeepCredentials(cached) != aws.CredentialsProvider(discreet{cached}) || KeepCredentials(discreet{cached}) != aws.CredentialsProvider(discreet{cached}) {
 		t.Error("what the SDK caches is kept again")
 	}
 }

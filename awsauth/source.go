@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 )
 
 // Options say where AWS credentials and settings come from. The zero value is the SDK's
@@ -182,7 +186,28 @@ func (c *chainCredentials) Retrieve(ctx context.Context) (aws.Credentials, error
 	c.cache.Invalidate()
 	credentials, err := c.cache.Retrieve(ctx)
 	if err != nil {
-		return credentials, fmt.Errorf("%w: %w", ErrNoCredentials, err)
+		return credentials, fmt.Errorf("%w: %w", ErrNoCredentials, withoutOutput(err))
 	}
 	return credentials, nil
+}
+
+// errProcessOutput stands in for what the SDK says of it.
+var errProcessOutput = errors.New("credential_process printed something that is no credentials in JSON")
+
+// withoutOutput replaces an error of the SDK that quotes what a credential_process has printed:
+// credentials, and perhaps a warning before them. Errors of running it are kept.
+func withoutOutput(err error) error {
+	var process *processcreds.ProviderError
+	if !errors.As(err, &process) || errors.Unwrap(process.Err) == nil {
+		return err
+	}
+	for _, running := range []any{new(*exec.ExitError), new(*exec.Error), new(*fs.PathError), new(syscall.Errno)} {
+		if errors.As(process.Err, running) {
+			return err
+		}
+	}
+	if errors.Is(process.Err, context.DeadlineExceeded) || errors.Is(process.Err, context.Canceled) {
+		return err
+	}
+	return errProcessOutput
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 )
@@ -200,5 +201,39 @@ func TestSourceOfRoleCredentials(t *testing.T) {
 	kept.renewNow("AK2")
 	if got := retrieve(t, provider); got != "AK2" {
 		t.Errorf("%s, want AK2: it has not expired", got)
+	}
+}
+
+// B94: the SDK quotes what a credential_process has printed when it cannot read it, as with a
+// warning in front of the credentials. How the process ended is told.
+func TestCredentialProcess(t *testing.T) {
+	const key = "wJalrXUtnFEMI"
+	file := home(t)
+	for script, want := range map[string]string{
+		`echo 'warning: old'; echo '{"Version":1,"AccessKeyId":"AK","SecretAccessKey":"` + key + `"}'`:      "credential_process",
+		`echo '{"Version":1,"AccessKeyId":"AK","SecretAccessKey":"` + key + `","Expiration":"in an hour"}'`: "credential_process",
+		`echo '{"Version":1,"AccessKeyId":"AK","SecretAccessKey":"` + key + `","Expiration":1}'`:            "credential_process",
+		`echo '{"Version":1,"AccessKeyId":"AK","SecretAccessKey":"` + key + `"}'; exit 7`:                   "exit status 7",
+		`echo '{"Version":2,"AccessKeyId":"AK","SecretAccessKey":"` + key + `"}'`:                           "wrong version",
+	} {
+		program := filepath.Join(t.TempDir(), "process")
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil { //nolint:gosec // it is to be run
+			t.Fatal(err)
+		}
+		write(t, file, "[default]\nregion = us-east-1\ncredential_process = "+program+"\n")
+		cfg, err := config.LoadDefaultConfig(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, options := range map[string]Options{"chain": {}, "provider": {Credentials: aws.CredentialsProviderFunc(cfg.Credentials.Retrieve)}, "config": {Config: &cfg}, "cache": {Credentials: cfg.Credentials}} {
+			p, err := NewTokens(TokenOptions{Code: "iam", Credentials: NewSource(options).Credentials})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = p.identify(t.Context(), "us-east-1")
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), key) {
+				t.Errorf("%s, %s: %v", name, script, err)
+			}
+		}
 	}
 }
