@@ -104,14 +104,14 @@ func (c *Cache[K, V]) look(key K) (value V, w waiting[V], err error) {
 	}
 	e.used = true
 	if e.valid(now) {
-		if e.flight == nil && e.due(now) && !now.Before(e.pausedUntil) {
+		if e.flight == nil && e.due(now) && !e.paused(now) {
 			e.flight = newFlight[V]()
 			c.signal()
 		}
 		return e.Value, w, nil
 	}
 	if e.flight == nil {
-		if e.err != nil && now.Before(e.pausedUntil) {
+		if e.err != nil && e.paused(now) {
 			return value, w, e.err
 		}
 		e.flight = newFlight[V]()

@@ -323,3 +323,24 @@ func TestCacheFollowsTheWallClock(t *testing.T) {
 		}
 	}
 }
+
+// A pause does not last as long as the clock was wrong, which may be why the fetch failed.
+func TestCachePauseEndsWhenTheClockIsSetBack(t *testing.T) {
+	now := wallClock()
+	for name, pause := range map[string]func(e *entry[string]){
+		"after a failure": func(e *entry[string]) { e.fail(errors.New("the signature is of tomorrow"), now) },
+		"after a refusal": func(e *entry[string]) { e.fetchedAt = now; e.discard(now) },
+	} {
+		var e entry[string]
+		pause(&e)
+		for at, want := range map[time.Duration]bool{0: true, longestPause: false, -time.Second: true, -time.Hour: false} {
+			if got := e.paused(now.Add(at)); got != want {
+				t.Errorf("%s, %s later: paused %t, want %t", name, at, got, want)
+			}
+		}
+		e.flight = newFlight[string]()
+		if back := now.Add(-time.Hour); e.nextFetch(back) != back {
+			t.Errorf("%s: the next fetch is at %s, want at once", name, e.nextFetch(back).Sub(back))
+		}
+	}
+}

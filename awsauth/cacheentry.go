@@ -29,7 +29,8 @@ type entry[V any] struct {
 	err         error     // of the last fetch, nil if that went well
 	refusals    int       // of young values, in a row
 	discardedAt time.Time // when the last of them was
-	pausedUntil time.Time // no fetch is begun before that
+	pausedAt    time.Time
+	pausedUntil time.Time // no fetch is begun before that, see resume
 }
 
 // flight is one fetch, for all who wait for it. value and err are set before done is closed.
@@ -62,15 +63,32 @@ func (e *entry[V]) due(now time.Time) bool {
 
 // idle tells that nothing of the entry is worth keeping.
 func (e *entry[V]) idle(now time.Time) bool {
-	return e.flight == nil && !e.valid(now) && !now.Before(e.pausedUntil.Add(youth))
+	return e.flight == nil && !e.valid(now) && !now.Before(e.resume(now).Add(youth))
 }
+
+func (e *entry[V]) pause(now time.Time, wait time.Duration) {
+	e.pausedAt, e.pausedUntil = now, now.Add(wait)
+}
+
+// resume is when fetches may be begun again; not after now if they are not paused. A pause is over
+// when the clock was set back: it would last as long as the clock was wrong, which may be why the
+// fetch failed.
+func (e *entry[V]) resume(now time.Time) time.Time {
+	if now.Add(clockSlack).Before(e.pausedAt) {
+		return now
+	}
+	return e.pausedUntil
+}
+
+// paused tells that no fetch may be begun.
+func (e *entry[V]) paused(now time.Time) bool { return now.Before(e.resume(now)) }
 
 func (e *entry[V]) discard(now time.Time) {
 	if now.Sub(e.discardedAt) >= youth {
 		e.refusals = 0
 	}
 	if now.Sub(e.fetchedAt) < youth {
-		e.pausedUntil = now.Add(pause(e.refusals))
+		e.pause(now, pause(e.refusals))
 		e.refusals, e.discardedAt = e.refusals+1, now
 	}
 	e.held, e.Fetched = false, Fetched[V]{}
@@ -91,7 +109,7 @@ func (e *entry[V]) fail(err error, now time.Time) {
 	if longer, ok := asPause(err); ok {
 		wait = max(wait, longer)
 	}
-	e.pausedUntil = now.Add(wait)
+	e.pause(now, wait)
 	e.failures++
 }
 

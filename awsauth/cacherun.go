@@ -73,11 +73,11 @@ func (e *entry[V]) nextFetch(now time.Time) time.Time {
 	case e.flight != nil && e.flight.started:
 		return time.Time{}
 	case e.flight != nil:
-		return later(e.pausedUntil, now)
+		return later(e.resume(now), now)
 	case !e.held || e.Renew.IsZero():
 		return time.Time{}
 	}
-	at := later(e.Renew, e.pausedUntil)
+	at := later(e.Renew, e.resume(now))
 	if !e.used && !now.Before(at) {
 		return time.Time{}
 	}
