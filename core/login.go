@@ -27,7 +27,7 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 		if err != nil {
 			return nil, nil, k.noCredentials(ctx, t, err, refused)
 		}
-		n, l, err := k.openNative(ctx, asked)
+		n, l, err := k.ask(ctx, asked)
 		if err == nil {
 			return n, l, nil
 		}
@@ -44,6 +44,20 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 			return nil, nil, err
 		}
 	}
+}
+
+// ask is openNative within the time that the host has for it.
+func (k *Connector) ask(ctx context.Context, t Target) (Native, *Link, error) {
+	if t.limit == 0 {
+		return k.openNative(ctx, t)
+	}
+	limited, cancel := context.WithTimeout(ctx, t.limit)
+	defer cancel()
+	n, l, err := k.openNative(limited, t)
+	if err != nil {
+		return nil, nil, timeoutError(ctx, limited, "connect to "+t.Host.Addr, err)
+	}
+	return n, l, nil
 }
 
 // refused tells that the server may have refused the credentials. A Multi-AZ instance that reboots
@@ -226,10 +240,13 @@ func (k *Connector) dialOptions(t Target) dialOptions {
 	return o
 }
 
-// openMonitor opens one of our own connections. keyless is told
-// that it has no credentials yet, and that it has them.
-func (k *Connector) openMonitor(ctx context.Context, h Host, keyless func(bool)) (Native, *Link, error) {
-	return k.login(ctx, Target{Host: h, Monitor: topologyPrefix, keyless: keyless})
+// openMonitor opens one of our own connections. The host has the time limit for each login, and
+// credentials have patience: how long they take says nothing about the host. keyless is told
+// that there are no credentials yet, and that there are.
+func (k *Connector) openMonitor(ctx context.Context, h Host, limit, patience time.Duration, keyless func(bool)) (Native, *Link, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience+limit)
+	defer cancel()
+	return k.login(ctx, Target{Host: h, Monitor: topologyPrefix, limit: limit, keyless: keyless})
 }
 
 // OpenBeside opens a connection of awsdb's own to the very host that l, one of the

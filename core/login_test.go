@@ -289,3 +289,38 @@ func TestExplainUnknownAuthority(t *testing.T) {
 		t.Errorf("another error: %v", err)
 	}
 }
+
+// slowCredentials take their time.
+type slowCredentials time.Duration
+
+func (slowCredentials) Code() string { return "slow" }
+
+func (s slowCredentials) Authenticate(ctx context.Context, t Target) (Target, error) {
+	select {
+	case <-time.After(time.Duration(s)):
+		return t, nil
+	case <-ctx.Done():
+		return t, ctx.Err()
+	}
+}
+
+func (slowCredentials) LoginFailed(context.Context, Target, error) bool { return false }
+
+// The topology monitor waits for credentials for longer than a host has to let it in.
+func TestMonitorWaitsForCredentials(t *testing.T) {
+	for takes, ready := range map[time.Duration]bool{7 * time.Second: true, time.Minute: true, time.Hour: false} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newFakeCluster("w1").handleOf(t, "app", nil, slowCredentials(takes))
+			k.start()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			err := k.Cluster().Ready(ctx)
+			if (err == nil) != ready {
+				t.Errorf("credentials that take %s: %v", takes, err)
+			}
+			if errors.Is(err, ErrQueryTimeout) {
+				t.Errorf("credentials that take %s are taken for a host that is silent: %v", takes, err)
+			}
+		})
+	}
+}

@@ -44,8 +44,9 @@ type Target struct {
 	// Dial must be used for every socket of this attempt.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	heard   func()     // see OpenBeside
-	keyless func(bool) // see openMonitor
+	heard   func()        // see OpenBeside
+	limit   time.Duration // for the host to let us in; 0: that of the context
+	keyless func(bool)    // see openMonitor
 }
 
 // Login is what a connection string says of logging in to a host.

@@ -148,7 +148,7 @@ func (w *watcher) question(ctx context.Context) *report {
 		}
 		start := time.Now()
 		o, err := w.safeProbe(ctx, false)
-		if err == nil || !again || ctx.Err() != nil || time.Since(start) <= 2*limit {
+		if err == nil || !again || ctx.Err() != nil || time.Since(start) <= 2*limit || unauthenticated(err) {
 			return &report{observation: o, from: w, host: w.host, source: w.source, start: start, err: err}
 		}
 		w.cluster.log.Debug("this process was suspended during a question", "host", w.host.ID, "error", err)
@@ -233,14 +233,19 @@ func (w *watcher) probe(ctx context.Context, first bool) (observation, error) {
 	return o, nil
 }
 
+// credentialsPatience is how long a watcher waits for credentials where there are no others.
+const credentialsPatience = time.Minute
+
 func (w *watcher) connect(ctx context.Context) error {
-	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, w.cluster.options.connectTimeout)
-	defer cancel()
+	limit, patience := w.cluster.options.connectTimeout, credentialsPatience
+	sources := w.sources()
+	if len(sources) > 1 {
+		patience = limit // the others' may be there, and these at the next attempt
+	}
 	err := ErrClosed
-	for _, k := range w.sources() {
+	for _, k := range sources {
 		w.source = k
-		w.conn, w.link, err = k.openMonitor(ctx, w.host, w.setKeyless)
+		w.conn, w.link, err = k.openMonitor(ctx, w.host, limit, patience, w.setKeyless)
 		if err == nil || (k.classify(err, w.dialect) != FaultLogin && !unauthenticated(err)) {
 			break
 		}
@@ -251,8 +256,11 @@ func (w *watcher) connect(ctx context.Context) error {
 	}
 	if err != nil {
 		w.conn, w.link = nil, nil
-		return timeoutError(caller, ctx, "connect to "+w.host.Addr, err)
+		return err
 	}
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	if w.dialect, err = w.cluster.detect(ctx, w.source, w.conn); err != nil {
 		w.disconnect()
 		return timeoutError(caller, ctx, "find out the kind of database", err)
