@@ -208,7 +208,9 @@ func (e *engine) forTarget(t core.Target) *pgx.ConnConfig {
 	if err != nil {
 		return base // the DSN's own address; pgx will say what is wrong with it
 	}
-	if t.Monitor == "" && strings.EqualFold(host, base.Host) && (port == 0 || port == base.Port) {
+	// The other hosts of the connection string are those of pgx to try, also for our first
+	// look around; a host that is known is asked itself.
+	if (t.Monitor == "" || t.Host.ID == "") && strings.EqualFold(host, base.Host) && (port == 0 || port == base.Port) {
 		return base
 	}
 	key := hostKey{t.Host.Addr, t.Monitor}
