@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -63,7 +64,7 @@ func (p *plugin) Run(ctx context.Context, k *core.Connector) {
 func (p *plugin) Authenticate(ctx context.Context, t core.Target) (core.Target, error) {
 	s, fresh, err := p.choose(ctx, p.regionFor(t), t.Refused > 0)
 	if err != nil {
-		return t, err
+		return t, fmt.Errorf("%s: %w", p.Code(), err)
 	}
 	t.User, t.Password, t.Fresh = s.user, s.password, fresh
 	return t, nil
