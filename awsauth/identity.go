@@ -48,6 +48,10 @@ func (p *Tokens) identify(ctx context.Context, region string) (Fetched[*identity
 		return f, fmt.Errorf("retrieving AWS credentials: %w", err)
 	}
 	now := wallClock()
+	if c.CanExpire && !now.Before(c.Expires) {
+		return f, fmt.Errorf("the AWS credentials expired at %s: renew them, or see that this machine's clock (%s) is right",
+			c.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
 	f.Value = &identity{Credentials: c, provider: provider}
 	f.Renew = now.Add(askAgain)
 	if c.CanExpire {

@@ -2,9 +2,12 @@ package awsauth
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/awsdb/awsdb/core"
 )
@@ -63,6 +66,33 @@ func TestLoginFailedWithCredentialsThatEnd(t *testing.T) {
 			t.Error("tried a third time")
 		}
 	})
+}
+
+// Credentials that have expired already sign nothing that a server takes. That is told, and their
+// provider, which may be a process to start, is left alone for a while.
+func TestExpiredCredentials(t *testing.T) {
+	r := &role{life: -time.Second}
+	for name, provider := range map[string]aws.CredentialsProvider{"kept": r, "cached by the SDK": aws.NewCredentialsCache(r)} {
+		r.set(func(r *role) { r.calls, r.life = 0, -time.Second })
+		signing(t, func() TokenOptions { return tokensOf(provider, nil) }, func(t *testing.T, p *Tokens) {
+			_, err := p.Authenticate(t.Context(), dial(cluster))
+			if err == nil || !strings.Contains(err.Error(), "expired at 1999-12-31T23:59:59Z") || strings.Contains(err.Error(), secretKey) {
+				t.Errorf("%s: %v", name, err)
+			}
+			for range 100 {
+				if _, err := p.Authenticate(t.Context(), dial(cluster)); err == nil {
+					t.Fatalf("%s: a token", name)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			if r.asked() > 3 {
+				t.Errorf("%s: asked %d times within 0.1 s", name, r.asked())
+			}
+			r.set(func(r *role) { r.life = time.Hour })
+			time.Sleep(longestPause)
+			inspect(t, authenticate(t, p, dial(cluster)).Password)
+		})
+	}
 }
 
 // Other connections may use what was refused at the same time; each of them is tried once

@@ -49,7 +49,7 @@ func (r *role) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if r.keyID == "" {
 		c.AccessKeyID = fmt.Sprintf("AK%d", r.calls)
 	}
-	if r.life > 0 {
+	if r.life != 0 {
 		c.CanExpire, c.Expires, c.SessionToken = true, time.Now().Add(r.life), session
 	}
 	err, takes, panicky := r.err, r.takes, r.panicky
