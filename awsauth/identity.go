@@ -69,6 +69,13 @@ func (id *identity) renew() {
 	}
 }
 
+// doubtful tells that the provider may have others by now: the session of a role may have been
+// revoked, a key been replaced.
+func (id *identity) doubtful() bool {
+	k, ok := id.provider.(*keeper)
+	return ok && k.age(id.AccessKeyID) >= oldEnough
+}
+
 // left is how long a token of this identity is good for new logins, if it is signed now.
 func (id *identity) left(now time.Time) time.Duration {
 	left := TokenLife
@@ -122,10 +129,10 @@ func (p *Tokens) sweep(now time.Time) {
 	}
 }
 
-// forget makes sure that a token that was refused is not used again and, if it is an old one, that the
-// next is signed by credentials that are retrieved anew. Whoever comes later with the same token
-// finds that done.
-func (p *Tokens) forget(refused core.Secret, old bool) {
+// forget makes sure that a token that was refused is not used again and, if it is an old one or was
+// signed by old credentials, that the next is signed by those that are retrieved anew. It reports whether
+// it has done that; whoever comes later with the same token finds it done.
+func (p *Tokens) forget(refused core.Secret, old bool) (renewed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, t := range p.tokens {
@@ -133,12 +140,14 @@ func (p *Tokens) forget(refused core.Secret, old bool) {
 			continue
 		}
 		delete(p.tokens, key)
-		if old {
-			t.signer.renew()
-			p.identities.Discard(key.region, func(held *identity) bool { return held.AccessKeyID == key.accessKeyID })
+		if !old && !t.signer.doubtful() {
+			return false
 		}
-		return
+		t.signer.renew()
+		p.identities.Discard(key.region, func(held *identity) bool { return held.AccessKeyID == key.accessKeyID })
+		return true
 	}
+	return false
 }
 
 // sign makes a token. It asks nobody for anything.

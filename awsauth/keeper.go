@@ -54,6 +54,7 @@ type keeper struct {
 // kept is immutable.
 type kept struct {
 	aws.Credentials
+	asked time.Time // the provider, last
 	renew time.Time // zero: never
 }
 
@@ -84,7 +85,7 @@ func (k *keeper) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	case err != nil:
 		c = held.Credentials
 	}
-	renewed := &kept{Credentials: c}
+	renewed := &kept{Credentials: c, asked: now}
 	if c.CanExpire {
 		renewed.Expires = c.Expires.Round(0)
 		renewed.renew = later(renewed.Expires.Add(-renewAhead), now.Add(renewPause))
@@ -103,6 +104,15 @@ func (k *keeper) renewNow(accessKeyID string) {
 	due := *held
 	due.renew = wallClock()
 	k.kept.CompareAndSwap(held, &due)
+}
+
+// age is how long ago the provider was asked, if these credentials are still kept.
+func (k *keeper) age(accessKeyID string) time.Duration {
+	held := k.kept.Load()
+	if held == nil || held.AccessKeyID != accessKeyID {
+		return 0
+	}
+	return wallClock().Sub(held.asked)
 }
 
 // current tells that there is no reason to ask the provider.

@@ -68,6 +68,41 @@ func TestLoginFailedWithCredentialsThatEnd(t *testing.T) {
 	})
 }
 
+// The session of a role was revoked, and then a host is dialled that no token is kept for, as
+// after a failover: what a new token says is refused, and the credentials are retrieved anew. If
+// that is not the reason, it is done once in a while.
+func TestLoginFailedWithOldCredentials(t *testing.T) {
+	r := &role{life: 12 * time.Hour}
+	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		authenticate(t, p, dial(cluster))
+		time.Sleep(time.Hour)
+		revoked := authenticate(t, p, dial(cluster))
+		if !revoked.Fresh || r.asked() != 1 {
+			t.Fatalf("fresh %t, %d retrievals", revoked.Fresh, r.asked())
+		}
+		if !refuse(t, p, revoked, 1) {
+			t.Error("there are other credentials, and the login is not tried again")
+		}
+		again := authenticate(t, p, dial(cluster))
+		if inspect(t, again.Password).AccessKeyID != "AK2" || !again.Fresh {
+			t.Errorf("the next token is signed by %s", inspect(t, again.Password).AccessKeyID)
+		}
+		if refuse(t, p, again, 2) {
+			t.Error("tried a third time")
+		}
+		for range 60 { // a minute of logins that are refused for another reason
+			answer := authenticate(t, p, dial(cluster))
+			if refuse(t, p, answer, 1) {
+				t.Error("tried again")
+			}
+			time.Sleep(time.Second)
+		}
+		if r.asked() != 2 {
+			t.Errorf("%d retrievals, want 2", r.asked())
+		}
+	})
+}
+
 // Credentials that have expired already sign nothing that a server takes. That is told, and their
 // provider, which may be a process to start, is left alone for a while.
 func TestExpiredCredentials(t *testing.T) {

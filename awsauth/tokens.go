@@ -53,6 +53,9 @@ const (
 	tokenMargin = 30 * time.Second
 	// askAgain is how often the provider is asked whether it has other credentials by now.
 	askAgain = time.Minute
+	// oldEnough is the age from which credentials are retrieved anew when a new token that they have
+	// signed is refused. If it is not they that are refused, this is how often that is for nothing.
+	oldEnough = 5 * time.Minute
 )
 
 // Tokens logs in with RDS tokens; it is what the plugins iam, federated_auth and okta
@@ -160,14 +163,14 @@ func (p *Tokens) Authenticate(ctx context.Context, t core.Target) (core.Target, 
 }
 
 // LoginFailed implements core.Authenticator. A token that was refused is never used again.
-// When it was an old one, credentials are retrieved anew for another, once; when it was a new one, nothing
-// better is to be had, unless for a host of a blue/green deployment, which has two names.
+// When it was an old one, or signed by old credentials, these are retrieved anew for another, once; otherwise
+// nothing better is to be had, unless for a host of a blue/green deployment, which has two names.
 func (p *Tokens) LoginFailed(ctx context.Context, t core.Target, _ error) bool {
 	renamed := p.rename(ctx, t)
-	p.forget(t.Password, !t.Fresh)
+	renewed := p.forget(t.Password, !t.Fresh)
 	switch t.Refused {
 	case 0, 1:
-		return renamed || !t.Fresh
+		return renamed || renewed || !t.Fresh
 	case 2:
 		return renamed && !t.Fresh
 	}
