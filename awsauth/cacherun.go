@@ -21,6 +21,7 @@ func (c *Cache[K, V]) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		c.rest(ctx, c.begin(ctx, &fetches))
 	}
+	c.signal() // the token that this one may have taken was meant for all, and its fetches may take long to end
 }
 
 // rest waits until there may be something to do: at next, unless that is zero.
@@ -142,7 +143,6 @@ func (c *Cache[K, V]) leave() {
 	defer c.mu.Unlock()
 	c.runners--
 	if c.runners > 0 {
-		c.signal() // a token this one took may have been meant for the others
 		return
 	}
 	for _, e := range c.entries {

@@ -104,3 +104,38 @@ func TestCacheDoesNotGrow(t *testing.T) {
 		}
 	})
 }
+
+// A handle that ends takes no other's wake-up with it, however long it has to wait for a fetch.
+func TestCacheEndOfOneHandle(t *testing.T) {
+	for range 50 { // which of two things that are ready a select takes is left to chance
+		synctest.Test(t, func(t *testing.T) {
+			stubborn := make(chan struct{})
+			c := NewCache(func(_ context.Context, key string) (Fetched[string], error) {
+				if key == "stubborn" {
+					<-stubborn
+				}
+				return Fetched[string]{Value: key}, nil
+			}, time.Hour)
+			first, end := context.WithCancel(t.Context())
+			second, endSecond := context.WithCancel(t.Context())
+			var runs sync.WaitGroup
+			runs.Go(func() { c.Run(first) })
+			runs.Go(func() { _, _, _ = c.Get(t.Context(), "stubborn") })
+			synctest.Wait()
+			runs.Go(func() { c.Run(second) })
+			synctest.Wait()
+			runs.Go(end)
+			runs.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if _, _, err := c.Get(ctx, "other"); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(2 * time.Minute)
+			close(stubborn)
+			endSecond()
+			runs.Wait()
+		})
+	}
+}

@@ -28,8 +28,7 @@ var (
 	// ErrUnavailable: the identity provider or STS could not be reached, or said that
 	// it cannot answer now.
 	ErrUnavailable = errors.New("unavailable")
-	// ErrTimeout: the request took longer than Options.Timeout. It matches
-	// context.DeadlineExceeded too.
+	// ErrTimeout: the request took longer than Options.Timeout.
 	ErrTimeout = errors.New("no answer in time")
 	// ErrRole: STS did not let the user of the assertion assume the role.
 	ErrRole = errors.New("the role was refused")
