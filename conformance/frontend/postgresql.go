@@ -62,7 +62,7 @@ func (postgresql) DSNs(l Login, params ...string) map[string]string {
 	var query []string
 	for _, p := range params {
 		key, value, _ := strings.Cut(p, "=")
-		query = append(query, key+"="+url.QueryEscape(value))
+		query = append(query, key+"="+strings.ReplaceAll(url.QueryEscape(value), "+", "%20")) // to PostgreSQL, a plus sign is one
 		keywords += " " + key + "=" + quote(value)
 	}
 	u.RawQuery = strings.Join(query, "&")
