@@ -29,8 +29,9 @@ type Options struct {
 	Profile string
 	// Region is used instead of that of Config or of the chain.
 	Region string
-	// HTTPClient makes all requests to AWS. Default: the SDK's, which gives up on a request after
-	// ten seconds.
+	// HTTPClient makes all requests to AWS; only where AWS_CA_BUNDLE or ca_bundle names authorities,
+	// those of the SDK's default chain of credentials are made by its own. Default: the SDK's,
+	// which gives up on a request after ten seconds.
 	HTTPClient *http.Client
 }
 
@@ -143,26 +144,14 @@ func (s *Source) load(ctx context.Context) (aws.Config, error) {
 // loadDefault asks the SDK's chain.
 func (s *Source) loadDefault(ctx context.Context) (aws.Config, error) {
 	o := s.options
-	loaders := []func(*config.LoadOptions) error{
-		// What is to be renewed early is seen to by the keeper, which must know when
-		// credentials expire in truth.
-		config.WithCredentialsCacheOptions(func(c *aws.CredentialsCacheOptions) { c.ExpiryWindow = 0 }),
+	cfg, err := s.loadChain(ctx, o.HTTPClient)
+	if err != nil && o.HTTPClient != nil {
+		// Where AWS_CA_BUNDLE or ca_bundle is set the SDK wants to add it to a client of its
+		// own and takes no other. The chain's own requests are then made by that.
+		if own, ownErr := s.loadChain(ctx, nil); ownErr == nil {
+			cfg, err = own, nil
+		}
 	}
-	if o.HTTPClient != nil {
-		loaders = append(loaders, config.WithHTTPClient(o.HTTPClient))
-	} else {
-		loaders = append(loaders, config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(requestTimeout)))
-	}
-	if o.Profile != "" {
-		loaders = append(loaders, config.WithSharedConfigProfile(o.Profile))
-	}
-	if o.Region != "" {
-		loaders = append(loaders, config.WithRegion(o.Region))
-	}
-	if s.explicit != nil {
-		loaders = append(loaders, config.WithCredentialsProvider(s.explicit))
-	}
-	cfg, err := config.LoadDefaultConfig(ctx, loaders...)
 	var missing config.SharedConfigProfileNotExistError
 	switch {
 	case errors.As(err, &missing):
@@ -176,6 +165,31 @@ func (s *Source) loadDefault(ctx context.Context) (aws.Config, error) {
 		cfg.Credentials = KeepCredentials(cfg.Credentials)
 	}
 	return cfg, nil
+}
+
+// loadChain loads with a client of the application's, or with the SDK's.
+func (s *Source) loadChain(ctx context.Context, client *http.Client) (aws.Config, error) {
+	o := s.options
+	loaders := []func(*config.LoadOptions) error{
+		// What is to be renewed early is seen to by the keeper, which must know when
+		// credentials expire in truth.
+		config.WithCredentialsCacheOptions(func(c *aws.CredentialsCacheOptions) { c.ExpiryWindow = 0 }),
+	}
+	if client != nil {
+		loaders = append(loaders, config.WithHTTPClient(client))
+	} else {
+		loaders = append(loaders, config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(requestTimeout)))
+	}
+	if o.Profile != "" {
+		loaders = append(loaders, config.WithSharedConfigProfile(o.Profile))
+	}
+	if o.Region != "" {
+		loaders = append(loaders, config.WithRegion(o.Region))
+	}
+	if s.explicit != nil {
+		loaders = append(loaders, config.WithCredentialsProvider(s.explicit))
+	}
+	return config.LoadDefaultConfig(ctx, loaders...)
 }
 
 // chainCredentials asks the provider within a cache that is nobody else's.

@@ -2,6 +2,7 @@ package awsauth
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -112,6 +113,26 @@ func TestSource(t *testing.T) {
 				t.Errorf("the configuration is signed for by %s: %v", c.AccessKeyID, err)
 			}
 		})
+	}
+}
+
+// The SDK takes no client but its own where authorities are named: the application's is
+// used all the same.
+func TestSourceClientBesideAuthorities(t *testing.T) {
+	write(t, home(t), twoProfiles)
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	bundle := filepath.Join(t.TempDir(), "bundle.pem")
+	write(t, bundle, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	client := &http.Client{}
+	s := NewSource(Options{HTTPClient: client})
+	cfg, err := s.Config(t.Context())
+	if err != nil || cfg.HTTPClient != client || signer(t, s) != "DEFAULT" {
+		t.Errorf("%v, %T", err, cfg.HTTPClient)
+	}
+	if _, err := NewSource(Options{HTTPClient: client, Profile: "none"}).Config(t.Context()); err == nil || !strings.Contains(err.Error(), `no profile "none"`) {
+		t.Errorf("another mistake: %v", err)
 	}
 }
 

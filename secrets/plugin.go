@@ -16,7 +16,7 @@ const (
 	fetchLimit = 15 * time.Second
 	// lookServed is for how long what was found for one refused login is good for others: it
 	// bounds how often Secrets Manager is asked when nothing it says helps.
-	lookServed = 100 * time.Millisecond
+	lookServed = time.Second
 	// pace is the time between two looks at a secret that is being rotated.
 	pace = time.Second
 	// rotationServed is for how long both versions are tried while Secrets Manager cannot be
