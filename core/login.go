@@ -31,7 +31,7 @@ func (k *Connector) login(ctx context.Context, t Target) (Native, *Link, error) 
 		if err == nil {
 			return n, l, nil
 		}
-		if !k.refused(err) {
+		if !k.Refused(err) {
 			return nil, nil, explain(t.Host, err)
 		}
 		refused = err
@@ -60,10 +60,10 @@ func (k *Connector) ask(ctx context.Context, t Target) (Native, *Link, error) {
 	return n, l, nil
 }
 
-// refused tells that the server may have refused the credentials. A Multi-AZ instance that reboots
+// Refused tells that the server may have refused the credentials. A Multi-AZ instance that reboots
 // says the same as one that is given a token that has become useless: what that means for the host
 // is a matter of its dialect, but other credentials are worth an attempt.
-func (k *Connector) refused(err error) bool {
+func (k *Connector) Refused(err error) bool {
 	return k.Classify(err) == FaultLogin || k.engine.Classify(err, nil) == FaultLogin
 }
 

@@ -19,9 +19,10 @@ type landing struct {
 	next      core.ConnectFunc
 	target    core.Target
 
-	waited   bool  // for the writer to be known
-	failures int   // in a row
-	last     error // of the latest attempt, for the error when time is up
+	waited   bool      // for the writer to be known
+	failures int       // in a row
+	last     error     // of the latest attempt, for the error when time is up
+	refused  time.Time // since when the login is; zero if the latest attempt failed otherwise
 }
 
 // land returns a connection to the right host. It gives up when the server
@@ -208,6 +209,10 @@ const (
 	maxPause   = time.Second
 )
 
+// refusedLimit is for how long a Multi-AZ cluster whose writer is alive may refuse a login like an
+// instance that reboots, which lasts for a moment, until that is taken for what it says.
+const refusedLimit = 5 * time.Second
+
 // retry decides whether another attempt makes sense, and waits until it does.
 func (l *landing) retry(ctx context.Context, err error) bool {
 	if ctx.Err() != nil {
@@ -222,11 +227,22 @@ func (l *landing) retry(ctx context.Context, err error) bool {
 		return false
 	}
 	l.failures++
+	switch {
+	case !l.connector.Refused(err):
+		l.refused = time.Time{}
+	case l.refused.IsZero():
+		l.refused = time.Now()
+	}
 	host := l.connector.Host().Addr
 	if w, ok := l.cluster.Topology().Writer(); ok {
 		host = w.ID
 	}
-	if _, err := l.cluster.Reverify(ctx, host, err); err != nil {
+	t, reverifyErr := l.cluster.Reverify(ctx, host, err)
+	if reverifyErr != nil {
+		return false
+	}
+	if !l.refused.IsZero() && time.Since(l.refused) >= refusedLimit && t.Verified {
+		l.failures = 0 // it is the login, whatever it looked like
 		return false
 	}
 	return l.failures < 2 || l.pause(ctx)
