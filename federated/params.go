@@ -33,6 +33,11 @@ var params = []core.Param{
 	{Name: "ssl_insecure", Kind: core.Bool, Default: "false", Doc: "The opposite of ssl_secure."},
 }
 
+// Wanted tells that a sign-in is configured, in full or with something missing to be told of.
+func Wanted(s core.Settings) bool {
+	return slices.ContainsFunc([]string{"idp_endpoint", "idp_port", "idp_username", "idp_password", "iam_role_arn", "iam_idp_arn", "db_user"}, s.Given)
+}
+
 // FromSettings returns the options that the parameters give. The account is that of the
 // connection string where no other is named.
 func FromSettings(s core.Settings) (Options, error) {

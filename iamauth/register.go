@@ -25,7 +25,10 @@ func params() []core.Param {
 }
 
 // credentialPlugins are parameters that name another plugin for the login.
-var credentialPlugins = []string{"secrets_manager_secret_id", "idp_endpoint", "app_id", "iam_role_arn", "iam_idp_arn", "db_user"}
+var credentialPlugins = []string{
+	"secrets_manager_secret_id", "secrets_manager_region", "secrets_manager_endpoint",
+	"idp_endpoint", "idp_port", "idp_username", "idp_password", "app_id", "iam_role_arn", "iam_idp_arn", "db_user",
+}
 
 // wanted tells whether the plugin runs when none are named.
 func wanted(s core.Settings) bool {

@@ -156,6 +156,24 @@ func TestWhoLogsIn(t *testing.T) {
 	}
 }
 
+// Half of what a sign-in needs is a mistake to be told of when the handle is opened, not a login
+// without credentials.
+func TestHalfASignIn(t *testing.T) {
+	for query, missing := range map[string]string{
+		"db_user=app":                        "idp_endpoint",
+		"idp_username=jane&idp_password=pw":  "idp_endpoint",
+		"iam_role_arn=arn:aws:iam::1:role/a": "idp_endpoint",
+		"idp_endpoint=idp.example.com":       "db_user",
+		"app_id=x":                           "idp_endpoint",
+		"secrets_manager_region=us-east-1":   "secrets_manager_secret_id",
+	} {
+		_, err := pgdriver.Driver{}.OpenConnector("postgres://app@" + host + "/app?" + query)
+		if !errors.Is(err, core.ErrConfig) || !strings.Contains(err.Error(), missing) || strings.Contains(err.Error(), "cannot run together") {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+}
+
 // whoLogsIn tells by what a login would use, or by the error if that is to be fetched.
 func whoLogsIn(t *testing.T, k *core.Connector) string {
 	t.Helper()

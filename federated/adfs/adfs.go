@@ -41,7 +41,7 @@ func init() {
 	core.Register(core.Info{
 		Code: code, Stage: core.StageLogin, Params: params(),
 		Conflicts: []string{"iam", "aws_secrets_manager", "okta"},
-		Default:   func(s core.Settings) bool { return s.Given("idp_endpoint") && !s.Given("app_id") },
+		Default:   func(s core.Settings) bool { return federated.Wanted(s) && !s.Given("app_id") },
 		New:       fromSettings,
 		Doc:       "Logs in with the IAM token of a role that AD FS vouches for.",
 	})

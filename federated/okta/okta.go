@@ -50,10 +50,10 @@ func init() {
 	})
 }
 
-// wanted tells that the plugin shall run where none is named: an identity provider is
-// given, and AD FS cannot be meant.
+// wanted tells that the plugin shall run where none is named: a sign-in is configured, and
+// AD FS cannot be meant.
 func wanted(s core.Settings) bool {
-	return s.Given("app_id") || s.Given("idp_endpoint") && !slices.ContainsFunc(core.Plugins(), func(i core.Info) bool { return i.Code == "federated_auth" })
+	return s.Given("app_id") || federated.Wanted(s) && !slices.ContainsFunc(core.Plugins(), func(i core.Info) bool { return i.Code == "federated_auth" })
 }
 
 func params() []core.Param {
