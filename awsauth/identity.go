@@ -3,6 +3,7 @@ package awsauth
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"time"
@@ -52,6 +53,7 @@ func (p *Tokens) identify(ctx context.Context, region string) (Fetched[*identity
 		return f, fmt.Errorf("the AWS credentials expired at %s: renew them, or see that this machine's clock (%s) is right",
 			c.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
+	p.tell(ctx, region, c, provider)
 	f.Value = &identity{Credentials: c, provider: provider}
 	f.Renew = now.Add(askAgain)
 	if c.CanExpire {
@@ -60,6 +62,21 @@ func (p *Tokens) identify(ctx context.Context, region string) (Fetched[*identity
 		f.Expires = c.Expires.Add(-tokenMargin)
 	}
 	return f, nil
+}
+
+// tell logs what nobody is told of: that credentials which are still good could not be renewed.
+func (p *Tokens) tell(ctx context.Context, region string, c aws.Credentials, provider aws.CredentialsProvider) {
+	k, ok := provider.(*keeper)
+	log := p.log.Load()
+	if !ok || log == nil {
+		return
+	}
+	err := k.problem()
+	if p.troubled.Swap(err != nil) || err == nil {
+		return
+	}
+	log.LogAttrs(ctx, slog.LevelWarn, "AWS credentials cannot be renewed, the last ones stay in use",
+		slog.String("plugin", p.options.Code), slog.String("region", region), slog.Time("until", c.Expires), slog.Any("error", err))
 }
 
 // renew lets the provider retrieve others, though these have not expired.

@@ -54,8 +54,9 @@ type keeper struct {
 // kept is immutable.
 type kept struct {
 	aws.Credentials
-	asked time.Time // the provider, last
-	renew time.Time // zero: never
+	asked   time.Time // the provider, last
+	renew   time.Time // zero: never
+	problem error     // why they could not be renewed, nil if they were
 }
 
 func newKeeper(p aws.CredentialsProvider) *keeper {
@@ -86,6 +87,9 @@ func (k *keeper) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		c = held.Credentials
 	}
 	renewed := &kept{Credentials: c, asked: now}
+	if !errors.Is(ctx.Err(), context.Canceled) { // by the end of a handle
+		renewed.problem = err
+	}
 	if c.CanExpire {
 		renewed.Expires = c.Expires.Round(0)
 		renewed.renew = later(renewed.Expires.Add(-renewAhead), now.Add(renewPause))
@@ -113,6 +117,14 @@ func (k *keeper) age(accessKeyID string) time.Duration {
 		return 0
 	}
 	return wallClock().Sub(held.asked)
+}
+
+// problem is why the credentials that are kept could not be renewed, if they could not.
+func (k *keeper) problem() error {
+	if held := k.kept.Load(); held != nil {
+		return held.problem
+	}
+	return nil
 }
 
 // current tells that there is no reason to ask the provider.

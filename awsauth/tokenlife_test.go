@@ -1,9 +1,11 @@
 package awsauth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +118,8 @@ func TestTokensRenewAhead(t *testing.T) {
 func TestTokensSurviveAnOutage(t *testing.T) {
 	r := &role{life: time.Hour}
 	signing(t, func() TokenOptions { return tokensOf(r, nil) }, func(t *testing.T, p *Tokens) {
+		var log bytes.Buffer
+		p.log.Store(slog.New(slog.NewTextHandler(&log, nil)))
 		authenticate(t, p, dial(cluster))
 		r.set(func(r *role) { r.err = errors.New("STS is out of order") })
 		start := time.Now()
@@ -126,6 +130,9 @@ func TestTokensSurviveAnOutage(t *testing.T) {
 		time.Sleep(tokenMargin)
 		if _, err := p.Authenticate(t.Context(), dial(cluster)); err == nil || !strings.Contains(err.Error(), "STS is out of order") {
 			t.Errorf("with credentials that have expired: %v", err)
+		}
+		if got := log.String(); strings.Count(got, "level=WARN") != 1 || !strings.Contains(got, "STS is out of order") || !strings.Contains(got, "until=2000-01-01T01:00:00.000Z") {
+			t.Errorf("whoever reads the log learns: %s", got)
 		}
 		r.set(func(r *role) { r.err = nil })
 		time.Sleep(longestPause)

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,6 +66,8 @@ type Tokens struct {
 	options    TokenOptions
 	life       time.Duration // 0: tokens are not kept
 	identities *Cache[string, *identity]
+	log        atomic.Pointer[slog.Logger] // of a handle that runs; nil before
+	troubled   atomic.Bool                 // credentials could not be renewed, and that was logged
 
 	mu     sync.Mutex // never held while something is waited for
 	tokens map[tokenKey]token
@@ -137,7 +141,12 @@ func (o *TokenOptions) checkRegion(host string) error {
 func (p *Tokens) Code() string { return p.options.Code }
 
 // Run implements core.Runner: credentials are retrieved on its goroutines, see Cache. k may be nil.
-func (p *Tokens) Run(ctx context.Context, _ *core.Connector) { p.identities.Run(ctx) }
+func (p *Tokens) Run(ctx context.Context, k *core.Connector) {
+	if k != nil {
+		p.log.Store(k.Log())
+	}
+	p.identities.Run(ctx)
+}
 
 // Authenticate implements core.Authenticator.
 func (p *Tokens) Authenticate(ctx context.Context, t core.Target) (core.Target, error) {
