@@ -7,6 +7,7 @@
 //   - scenarios: one readable test for each problem users of Aurora clients had.
 //   - simulation: random faults in virtual time, invariants checked.
 //   - delivery: the connection is cut at every point of the protocol.
+//   - credentials: logins with tokens, secrets and sign-ins, over time and in trouble.
 //   - real: failovers of real database servers.
 //   - driverapi: the interfaces and values that database/sql gets.
 //   - docs: the README's tables.

@@ -135,10 +135,12 @@ func transport(t *testing.T, f frontend.Frontend, way transports) {
 	}
 	defer c.Close()
 	dsn := f.DSN(frontend.Login{User: "app", Host: c.Endpoint(), Database: "app"}, replaceAll(way.params, "FILE", c.CAFile())...)
-	try := func(transport core.Transport) (err error, tap *wiretap, dials int) {
+	try := func(transport core.Transport) (tap *wiretap, dials int, err error) {
 		e := newEvidence()
 		e.secret("the token", secretToken)
+		mu.Lock()
 		clear(received)
+		mu.Unlock()
 		before := dialsOf(c)
 		tap = &wiretap{dial: c.DialContext}
 		h, err := f.Open(frontend.Options{Lab: c, DSN: dsn, Dial: tap.DialContext, Plugins: append(linked(t), bearer{transport})})
@@ -150,10 +152,10 @@ func transport(t *testing.T, f frontend.Frontend, way transports) {
 			t.Error(closed)
 		}
 		e.check(t)
-		return err, tap, dialsOf(c) - before
+		return tap, dialsOf(c) - before, err
 	}
 
-	err, tap, dials := try(core.TransportVerified)
+	tap, dials, err := try(core.TransportVerified)
 	switch {
 	case way.stranger:
 		if !errors.As(err, new(x509.UnknownAuthorityError)) || !strings.Contains(err.Error(), "global-bundle.pem") {
@@ -183,7 +185,7 @@ func transport(t *testing.T, f frontend.Frontend, way transports) {
 		t.Error("the token can be read on the wire")
 	}
 
-	err, tap, _ = try(core.TransportAny)
+	tap, _, err = try(core.TransportAny)
 	readable := tap.read(secretToken[:40])
 	switch {
 	case way.stranger:

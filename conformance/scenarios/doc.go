@@ -21,7 +21,7 @@
 //	B09           simulation (each RowsAffected is checked), TestB95_B96_PreparedStatements
 //	B13-B15       the topology monitor: core TestMonitorSurvivesAPanic, TestMonitorWhenEverythingIsDown; the host monitor: here
 //	B16           here, and core TestHealthyCallsDoNotAllocate
-//	B29           iamauth's, secrets'
+//	B29           credentials TestMany… and TestB84_LifetimeOfConnections count what is asked of AWS
 //	B30           core TestLinksComeAndGo; B31 here
 //	B34, B35, B37 pgdriver TestClassify, TestClassifyConnectErrors, mysqldriver TestClassify, TestConnectErrors; core
 //	              link_test; B36, B38, B39 here as well
@@ -31,12 +31,16 @@
 //	B56           core TestConnectErrors; TestB59_B60_Modes never lands on nil
 //	B61           customendpoint's
 //	B82           core TestResetSessionAndIsValid
-//	B84-B93       iamauth's, secrets', federated's; core's authenticator by TestB24
+//	B83           frozen, and awsauth's tests of tokens and its cache: in virtual time, and with SIGSTOP, the wall clock
+//	              does not leave the monotonic one behind
+//	B84-B88       credentials: lifetimes_test, names_test; B24 and B41, B42, B64, B112 of tokens there as well
+//	B89-B91, B93  credentials: secrets_test; B92 in each of its files
+//	B94           here of passwords, credentials of all that each of its tests uses
 //	B97           a connection never changes its host: there is no such signal
 //	B100, B101    driverapi TestB100_OptionalInterfaces, TestUnwrap, TestOnConnect; TestSessionSettingsOnEveryConnection
 //	B105          pgdriver TestDSNIsParsedAsByPgx, mysqldriver TestDSNIsParsedAsByTheDriver
 //	B107          awsdb reads no file at run time; ci's consumer builds
-//	B108-B118     bluegreen's, customendpoint's, iamauth's
+//	B108-B118     bluegreen's, customendpoint's; B112 credentials TestB87_B112_GreenHost
 //
 // What the host monitor does is in the files monitor_*_test.go: alone, where times are
 // exact, and together with failover. B81, B101 and B102 are here for whatever a *sql.DB
