@@ -299,7 +299,7 @@ func TestB90_FederatedOutage(t *testing.T) {
 		func(f *federation) cloud.Operation { return f.service }, func(*federation) cloud.Operation { return cloud.STS },
 	} {
 		federatedly(t, lab.Options{Instances: 1}, func(t *testing.T, f *federation) {
-			p := f.handle(t, nil)
+			p := f.handle(t, patient)
 			p.mustDial(t)
 			until(10 * time.Minute)
 			f.aws.Fail(service(f), 503, "")

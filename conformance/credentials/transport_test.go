@@ -170,7 +170,7 @@ func transport(t *testing.T, f frontend.Frontend, way transports) {
 		}
 	default:
 		if !errors.Is(err, core.ErrConfig) || dials > 0 {
-			t.Errorf("%d connections to the host, and %v", dials, err)
+			t.Fatalf("%d connections to the host, and %v", dials, err)
 		}
 		for _, remedy := range []string{f.Params().VerifiedTLS("/path")[0][:5], "global-bundle.pem", "iam_insecure_transport=true", c.Endpoint()} {
 			if !strings.Contains(err.Error(), remedy) {
