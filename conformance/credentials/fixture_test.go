@@ -48,11 +48,13 @@ type stage struct {
 	codes frontend.Codes
 }
 
-// virtual runs a test in virtual time, for each front end. A cluster that is said nothing of
-// logs in with tokens.
+// virtual runs a test in virtual time, for each front end.
 func virtual(t *testing.T, o lab.Options, test func(t *testing.T, s *stage)) {
 	t.Helper()
-	frontend.Each(t, func(t *testing.T, f frontend.Frontend) { virtually(t, f, o, test) })
+	frontend.Each(t, func(t *testing.T, f frontend.Frontend) {
+		t.Parallel()
+		virtually(t, f, o, test)
+	})
 }
 
 // virtually is virtual for one front end.

@@ -84,6 +84,13 @@ func (r *role) fail(err error) {
 	r.failed = err
 }
 
+// gave tells whether it has handed out an access key, and how many it has.
+func (r *role) gave(accessKeyID string) (known bool, of int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keys[accessKeyID], len(r.keys)
+}
+
 func (r *role) current() cloud.Identity {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -265,7 +265,7 @@ func TestB89_B88_FailsFast(t *testing.T) {
 					_ = together(5, func() error { return p.dial(t.Context()) })
 					time.Sleep(100 * time.Millisecond)
 				}
-				if n := s.asked() - before; n > 60 {
+				if n := s.asked() - before; n > 20 {
 					t.Errorf("Secrets Manager was called %d times in two seconds of wrong passwords", n)
 				}
 			})
