@@ -328,8 +328,11 @@ func TestB88_B41_RefusedTokens(t *testing.T) {
 
 // forbid takes from a role the right to log in as the application's user.
 func forbid(s *stage, r *role) {
-	r.policy = cloud.Policy{DBUsers: []string{watch, beat}}
-	s.aws.SetPolicy(r.name, r.policy)
+	policy := cloud.Policy{DBUsers: []string{watch, beat}}
+	r.mu.Lock()
+	r.policy = policy
+	r.mu.Unlock()
+	s.aws.SetPolicy(r.name, policy)
 }
 
 // revokeGrant takes from the application's user the right to log in with tokens.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,8 +211,8 @@ func manyTokens(t *testing.T, s *stage) {
 	if after > before+200_000 { // 25 bytes for each login; there are some 550 tokens of 1 kB
 		t.Errorf("the heap grew by %d bytes in 8000 logins", after-before)
 	}
-	if r.retrieved < 100 {
-		t.Errorf("%d identities: nothing was tested", r.retrieved)
+	if n := r.retrieved.Load(); n < 100 {
+		t.Errorf("%d identities: nothing was tested", n)
 	}
 }
 
@@ -220,14 +221,14 @@ func manyTokens(t *testing.T, s *stage) {
 type forgetful struct {
 	cloud     *cloud.Cloud
 	given     []cloud.Identity // the last two
-	retrieved int
+	retrieved atomic.Int64
 }
 
 // Retrieve implements aws.CredentialsProvider. One goroutine at a time calls it.
 func (f *forgetful) Retrieve(context.Context) (aws.Credentials, error) {
 	i := f.cloud.AddSession("app", time.Hour, cloud.Policy{})
 	f.given = append(f.given, i)
-	f.retrieved++
+	f.retrieved.Add(1)
 	if len(f.given) > 2 {
 		f.cloud.RemoveIdentity(f.given[0].AccessKeyID)
 		f.given = slices.Delete(f.given, 0, 1)

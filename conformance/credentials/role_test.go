@@ -19,10 +19,10 @@ type role struct {
 	stage    *stage
 	name     string
 	lifetime time.Duration // of the credentials; 0: for ever
-	policy   cloud.Policy
 	takes    time.Duration // to be asked
 
 	mu     sync.Mutex
+	policy cloud.Policy
 	asked  int
 	failed error
 	keys   map[string]bool // access keys handed out
@@ -62,10 +62,13 @@ func (r *role) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 func (r *role) begin() cloud.Identity {
+	r.mu.Lock()
+	policy := r.policy
+	r.mu.Unlock()
 	if r.lifetime == 0 {
-		return r.stage.aws.AddIdentity(r.name, r.policy)
+		return r.stage.aws.AddIdentity(r.name, policy)
 	}
-	return r.stage.aws.AddSession(r.name, r.lifetime, r.policy)
+	return r.stage.aws.AddSession(r.name, r.lifetime, policy)
 }
 
 // take returns how often it was asked since it was last called.
