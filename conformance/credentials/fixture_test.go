@@ -162,11 +162,12 @@ func (s *stage) openWith(t *testing.T, o frontend.Options) *pool {
 	}
 	p.Handle = h
 	t.Cleanup(func() {
-		for _, value := range []any{h.Connector, h.Connector.Host(), h.Cluster().Topology(), h.Connector.Settings(), plugins} {
-			s.value(fmt.Sprintf("%T", value), value)
-		}
 		if err := h.Close(); err != nil {
 			t.Errorf("close: %v", err)
+		}
+		// Printing what is in use would be a race: reflection asks for no lock.
+		for _, value := range []any{h.Connector, h.Connector.Host(), h.Cluster().Topology(), h.Connector.Settings(), plugins} {
+			s.value(fmt.Sprintf("%T", value), value)
 		}
 	})
 	return p
