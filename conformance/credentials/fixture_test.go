@@ -21,11 +21,11 @@ import (
 	"github.com/awsdb/awsdb/lab/cloud"
 )
 
-// latency is the time from client to instance. A new connection takes some ten round
-// trips with TLS.
+// latency is the time from client to instance. A new connection takes some ten round trips with
+// TLS, and twice that where a login is refused first.
 const (
 	latency = time.Millisecond
-	atOnce  = 40 * latency
+	atOnce  = 100 * latency
 )
 
 // The users of the connections: the application's, the topology monitor's and the host
