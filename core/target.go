@@ -79,8 +79,9 @@ type Transport uint8
 const (
 	// TransportAsConfigured sends it as the connection string says, like any password.
 	TransportAsConfigured Transport = iota
-	// TransportVerified is for a token, which logs in whoever has it and is sent as it is. The engine refuses to, with an error matching ErrConfig, unless TLS verifies
-	// the server's certificate.
+	// TransportVerified is for a token, which logs in whoever has it and is sent as it is. The
+	// engine refuses to send it, with an error matching ErrConfig, unless TLS verifies the
+	// server's certificate.
 	TransportVerified
 	// TransportAny is a token that the user wants to be sent anyway.
 	TransportAny
