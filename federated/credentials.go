@@ -141,7 +141,8 @@ func (c *credentials) paused() error {
 }
 
 // note remembers how a sign-in ended, and says in the error of a refusal when the next is
-// allowed.
+// allowed. That is not left to the wall clock: one that was wrong may be why the assertion was
+// refused, and setting it right must not keep the next sign-in away.
 func (c *credentials) note(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,10 +152,10 @@ func (c *credentials) note(err error) error {
 		c.refusal, c.refusals = nil, 0
 	case !errors.As(err, &e):
 	case e.isOne(ErrPassword, ErrPasswordExpired, ErrLocked, ErrMFA):
-		c.refusal, e.Next = e, time.Now().Round(0).Add(pauseAfter(c.refusals))
+		c.refusal, e.Next = e, time.Now().Add(pauseAfter(c.refusals))
 		c.refusals++
 	case e.isOne(ErrNoAssertion, ErrRole, ErrAssertionRefused, ErrAssertionExpired): // the password was right
-		c.refusal, e.Next = e, time.Now().Round(0).Add(settingPause)
+		c.refusal, e.Next = e, time.Now().Add(settingPause)
 		c.refusals = 0
 	}
 	return err

@@ -109,3 +109,15 @@ func TestAlwaysRefusedInOutage(t *testing.T) {
 		}
 	})
 }
+
+// What keeps the next sign-in away is not the wall clock, which may be set meanwhile.
+func TestPauseIsNotOfTheWallClock(t *testing.T) {
+	c := newCredentials(nil, &role{})
+	for _, kind := range []error{ErrPassword, ErrAssertionExpired} {
+		e := &Error{Kind: kind}
+		_ = c.note(e)
+		if e.Next.IsZero() || e.Next == e.Next.Round(0) { // without a monotonic reading
+			t.Errorf("%v: the next is at %s", kind, e.Next)
+		}
+	}
+}
