@@ -35,7 +35,7 @@ type Link struct {
 	written   atomic.Int64 // bytes accepted by the kernel
 	readSince atomic.Int64 // nanotime when the Read (or dial) in flight began to wait, 0 if none
 	writeAt   atomic.Int64 // nanotime when the last Write began, 0 if none; odd until it has returned
-	answered  int64        // value of written at the last Read; belongs to the reader
+	answered  atomic.Int64 // value of written at the last Read; pgx may read in two goroutines at once
 
 	lost      atomic.Pointer[LostError]
 	expired   atomic.Bool // a deadline that the driver had set has passed
@@ -175,8 +175,8 @@ func (l *Link) attach(conn net.Conn) bool {
 // a Read that follows another one needs to look at the clock.
 func (l *Link) Read(p []byte) (int, error) {
 	since := l.writeAt.Load()
-	if sent := l.written.Load(); sent != l.answered {
-		l.answered = sent
+	if sent := l.written.Load(); sent != l.answered.Load() {
+		l.answered.Store(sent)
 	} else {
 		since = nanotime()
 	}

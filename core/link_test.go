@@ -140,6 +140,31 @@ func TestLinkBlocked(t *testing.T) {
 	})
 }
 
+// pgx's CopyFrom does that when it gives up: it reads what is left while the reader in the
+// background may still be at it. Like any net.Conn, a Link takes it. Needs -race to fail.
+func TestLinkReadByTwo(t *testing.T) {
+	l := linkTo(t, quietCluster(), func(context.Context, string, string) (net.Conn, error) { return endlessConn{}, nil }, "memory")
+	if _, err := l.Write([]byte("copy")); err != nil {
+		t.Fatal(err)
+	}
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			if _, err := l.Read(make([]byte, 1)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	readers.Wait()
+}
+
+// endlessConn takes and gives any bytes, and orders no goroutine before another.
+type endlessConn struct{ net.Conn }
+
+func (endlessConn) Read(p []byte) (int, error)  { return len(p), nil }
+func (endlessConn) Write(p []byte) (int, error) { return len(p), nil }
+func (endlessConn) Close() error                { return nil }
+
 // B78, B35: an abort reaches the reader at once, with its cause.
 func TestLinkAbortWhileReading(t *testing.T) {
 	for name, pair := range map[string]func() (*Link, net.Conn){
