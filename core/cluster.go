@@ -174,6 +174,9 @@ func (c *Cluster) MarkDown(host string, cause error) {
 		c.log.Info("host down", "host", host, "cause", cause)
 	}
 	for _, l := range cut {
+		l.Condemn(cause) // all, before the first call returns and its caller takes another connection
+	}
+	for _, l := range cut {
 		l.Abort(cause)
 	}
 }

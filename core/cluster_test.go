@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"net"
 	"runtime"
 	"slices"
 	"strings"
@@ -178,6 +179,42 @@ func TestNewConnectorStartsNothing(t *testing.T) {
 	if k.Cluster().Topology().Epoch != 0 || read(f, "w1", dialsOf) != 0 {
 		t.Error("something was asked")
 	}
+}
+
+// Whoever is cut takes the next connection from his pool at once: it must be condemned by then.
+func TestMarkDownCondemnsBeforeItCuts(t *testing.T) {
+	c := quietCluster()
+	var links []*Link
+	early := 0 // sockets cut while another link was still fit for use
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		return closingConn{closing: func() {
+			if slices.ContainsFunc(links, func(l *Link) bool { return l.Condemned() == nil }) {
+				early++
+			}
+		}}, nil
+	}
+	for range 3 {
+		links = append(links, linkTo(t, c, dial, "memory"))
+	}
+	c.MarkDown(links[0].Host(), errTestCause)
+	if early != 0 {
+		t.Errorf("%d sockets were cut before all connections were condemned", early)
+	}
+	for _, l := range links {
+		if l.Lost() == nil {
+			t.Error("a connection was not cut")
+		}
+	}
+}
+
+type closingConn struct {
+	net.Conn
+	closing func()
+}
+
+func (c closingConn) Close() error {
+	c.closing()
+	return nil
 }
 
 func TestMarkDown(t *testing.T) {

@@ -56,6 +56,10 @@ func TestSilentHostIsDown(t *testing.T) {
 					if !errors.As(err, &lost) || !lost.Aborted {
 						t.Errorf("the call ended with %v", err)
 					}
+					if idle.Link().Condemned() == nil {
+						t.Error("a caller who was cut could get an idle connection to the host")
+					}
+					synctest.Wait()
 					if idle.Link().Lost() == nil {
 						t.Error("an idle connection to the host is left")
 					}

@@ -274,6 +274,9 @@ func (d *detector) giveUp(at place, cause error) {
 		return
 	}
 	for _, l := range there {
+		l.Condemn(cause) // all, before the first call returns: see Cluster.MarkDown
+	}
+	for _, l := range there {
 		l.Abort(cause)
 	}
 }
