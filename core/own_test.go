@@ -112,38 +112,3 @@ func TestMonitorLeavesAClosedHandle(t *testing.T) {
 		}
 	})
 }
-
-// A name of several machines, or one that leads elsewhere by now, is down only where it
-// is: what has not been dialled when the mark was made is welcome.
-func TestMarkDownOfAnAddress(t *testing.T) {
-	f := newFakeCluster("w1", "r1")
-	const name = "db.example.com:5432"
-	f.aliases["10.0.0.1:5432"], f.aliases["10.0.0.2:5432"] = "w1", "r1"
-	k := f.handle(t, nil)
-	dial := func(addr string) error {
-		c, err := k.Cluster().dial(t.Context(), dialOptions{target: name, owner: k, dial: f.dial}, "tcp", addr)
-		if err == nil {
-			t.Cleanup(func() { _ = c.Close() }) // perhaps cut already
-		}
-		return err
-	}
-	if err := dial("10.0.0.1:5432"); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // a mark that is renewed when nobody is left stays what it was
-		k.Cluster().MarkDown(name, errTestCause)
-		if err := dial("10.0.0.1:5432"); !errors.Is(err, errTestCause) {
-			t.Errorf("where it is down: %v", err)
-		}
-	}
-	if err := dial("10.0.0.2:5432"); err != nil {
-		t.Errorf("elsewhere: %v", err)
-	}
-	if k.Cluster().Down(name) == nil {
-		t.Error("not down")
-	}
-	k.Cluster().MarkUp(name)
-	if err := dial("10.0.0.1:5432"); err != nil {
-		t.Errorf("after MarkUp: %v", err)
-	}
-}
