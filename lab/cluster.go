@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -37,7 +38,8 @@ type Cluster struct {
 	passwords  map[string]string // by user
 	promotions []promotion       // who is and was the writer, the present one last
 	zone       zone
-	err        error // the first failure of what returns no error
+	listeners  map[*Instance]*net.TCPListener // of Publish
+	err        error                          // the first failure of what returns no error
 }
 
 // Start starts a cluster. Close it when done.
@@ -108,6 +110,7 @@ func (c *Cluster) populate() error {
 // Close ends the cluster: every connection, goroutine and socket of it. It may be called more than once.
 func (c *Cluster) Close() {
 	c.mu.Lock()
+	c.unpublish()
 	c.closed = true
 	instances := slices.Clone(c.instances)
 	c.mu.Unlock()

@@ -188,7 +188,7 @@ func (c *Cluster) admit(i *Instance) error {
 		c.promotions = []promotion{{id: i.id}}
 	}
 	if i.listener != nil {
-		c.goroutines.Go(i.accept)
+		c.goroutines.Go(func() { i.accept(i.listener) })
 	}
 	return nil
 }

@@ -132,9 +132,9 @@ func (i *Instance) status(writer bool, now time.Time) sqlengine.InstanceStatus {
 }
 
 // accept serves the connections of a listener until it is closed.
-func (i *Instance) accept() {
+func (i *Instance) accept(listener *net.TCPListener) {
 	for {
-		conn, err := i.listener.AcceptTCP()
+		conn, err := listener.AcceptTCP()
 		if err != nil {
 			return // closed
 		}
