@@ -27,10 +27,15 @@ func Start(t *testing.T) *lab.Cluster {
 // not have.
 func StartReal(t *testing.T) *lab.Cluster {
 	t.Helper()
+	return startReal(t, lab.Options{})
+}
+
+func startReal(t *testing.T, o lab.Options) *lab.Cluster {
+	t.Helper()
 	if os.Getenv("AWSDB_UNIT") == "1" {
 		t.Skip("AWSDB_UNIT=1: needs database servers")
 	}
-	c, err := lab.StartReal(t.Context(), lab.Options{})
+	c, err := lab.StartReal(t.Context(), o)
 	return started(t, c, err)
 }
 

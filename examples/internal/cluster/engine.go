@@ -1,0 +1,39 @@
+package cluster
+
+import (
+	"testing"
+
+	"github.com/awsdb/awsdb/lab"
+)
+
+// Engine is a kind of database.
+type Engine struct {
+	Name   string // postgresql or mysql
+	Driver string // what our driver is registered as
+	flavor lab.Flavor
+}
+
+// The engines.
+var (
+	PostgreSQL = Engine{Name: "postgresql", Driver: "awspg", flavor: lab.AuroraPG}
+	MySQL      = Engine{Name: "mysql", Driver: "awsmysql", flavor: lab.AuroraMySQL}
+)
+
+// EachReal runs a test on a cluster of real servers of each engine. The names of the cluster work for all of this
+// process, so that c.DSN(c.Endpoint()) is what a user has in DATABASE_URL. So such tests cannot be parallel.
+func EachReal(t *testing.T, test func(t *testing.T, e Engine, c *lab.Cluster)) {
+	t.Helper()
+	for _, e := range []Engine{PostgreSQL, MySQL} {
+		t.Run(e.Name, func(t *testing.T) { test(t, e, StartPublished(t, e)) })
+	}
+}
+
+// StartPublished starts such a cluster.
+func StartPublished(t *testing.T, e Engine) *lab.Cluster {
+	t.Helper()
+	c := startReal(t, lab.Options{Flavor: e.flavor})
+	if err := c.Publish(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
