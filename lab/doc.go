@@ -77,7 +77,8 @@
 //
 // By default each instance listens on a port of 127.0.0.1, and other programs can be pointed at its
 // [Instance.ListenAddr]. (They see a reset where DialContext sees a refusal, and a connect that succeeds where
-// DialContext waits in a black hole.)
+// DialContext waits in a black hole.) [Cluster.Publish] makes the cluster's names work for a program of this process that
+// takes nothing but a connection string.
 //
 // With Network: [Memory] there are no sockets. Start, use and Close the cluster inside a testing/synctest
 // bubble, and timeouts of minutes pass in microseconds. A simulation with random faults is then repeatable from
