@@ -37,3 +37,15 @@ func StartPublished(t *testing.T, e Engine) *lab.Cluster {
 	}
 	return c
 }
+
+// StartSimulated starts a published cluster in this process, for what real servers cannot be made to do: to fail at a
+// given statement.
+func StartSimulated(t *testing.T, e Engine) *lab.Cluster {
+	t.Helper()
+	c, err := lab.Start(lab.Options{Flavor: e.flavor})
+	started(t, c, err)
+	if err := c.Publish(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
