@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/awsdb/awsdb/lab"
@@ -38,6 +40,15 @@ func StartPublished(t *testing.T, e Engine) *lab.Cluster {
 	return c
 }
 
+// EachSimulated is [EachReal] on simulated clusters, for what no real server can be made to do at a given statement: see
+// [Strike].
+func EachSimulated(t *testing.T, test func(t *testing.T, e Engine, c *lab.Cluster)) {
+	t.Helper()
+	for _, e := range []Engine{PostgreSQL, MySQL} {
+		t.Run(e.Name, func(t *testing.T) { test(t, e, StartSimulated(t, e)) })
+	}
+}
+
 // StartSimulated starts a published cluster in this process, for what real servers cannot be made to do: to fail at a
 // given statement.
 func StartSimulated(t *testing.T, e Engine) *lab.Cluster {
@@ -48,4 +59,24 @@ func StartSimulated(t *testing.T, e Engine) *lab.Cluster {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// Strike lets fate befall the next statement that the writer of a simulated cluster receives and that contains a
+// text, whatever its case. What it returns tells how many of them the writer has received since.
+func Strike(c *lab.Cluster, text string, fate lab.Fate) (received func() int) {
+	var n atomic.Int64
+	c.Writer().OnStatement(func(s lab.Statement) lab.Fate {
+		if !strings.Contains(strings.ToLower(s.SQL), strings.ToLower(text)) || n.Add(1) > 1 {
+			return lab.Run()
+		}
+		return fate
+	})
+	return func() int { return int(n.Load()) }
+}
+
+// LoseCommit loses the answer to the next COMMIT of a simulated cluster's writer, which takes effect. lost tells whether
+// that has happened.
+func LoseCommit(c *lab.Cluster) (lost func() bool) {
+	received := Strike(c, "commit", lab.CutAfter())
+	return func() bool { return received() > 0 }
 }
