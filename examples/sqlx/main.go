@@ -1,0 +1,66 @@
+// Command sqlx takes orders from a warehouse's stock, through failovers: no order is lost, and none is taken twice.
+//
+//	export DATABASE_URL='postgres://app:secret@mydb.cluster-c9xyz0abcdef.us-east-1.rds.amazonaws.com/app'
+//	go run ./sqlx
+//
+// For MySQL: DATABASE_URL='mysql://app:secret@…/app?parseTime=true' go run ./sqlx -driver awsmysql
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/jmoiron/sqlx/types"
+
+	_ "github.com/awsdb/awsdb/failover"
+	_ "github.com/awsdb/awsdb/hostmonitor"
+	"github.com/awsdb/awsdb/pgdriver"
+)
+
+func main() {
+	driver := flag.String("driver", pgdriver.Name, "awspg or awsmysql")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *driver, os.Getenv("DATABASE_URL"))
+	stop()
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, driver, dsn string) error {
+	w, err := open(driver, dsn)
+	if err != nil {
+		return err
+	}
+	defer w.db.Close()
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	id, err := w.deliver(ctx, article{Name: "lamp", Price: "49.90", Properties: types.JSONText(`{"watts": 9}`), Stock: 1000})
+	if err != nil {
+		return err
+	}
+	pace := time.NewTicker(time.Second)
+	defer pace.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-pace.C:
+		}
+		next := order{ID: fmt.Sprintf("%016x", rand.Uint64()), Article: id, Amount: 1}
+		if err := w.take(ctx, next); err != nil && ctx.Err() == nil {
+			log.Printf("order %s: %v", next.ID, err)
+			continue
+		}
+		stock, err := w.articles(ctx, []int64{id})
+		fmt.Println("in stock:", stock, err)
+	}
+}
