@@ -159,6 +159,35 @@ func checkArrays(t *testing.T, w *warehouse) {
 	}
 }
 
+// TestCommitInDoubt: when the answer to the COMMIT is lost, the order is found and not taken again.
+func TestCommitInDoubt(t *testing.T) {
+	for _, e := range []cluster.Engine{cluster.PostgreSQL, cluster.MySQL} {
+		t.Run(e.Name, func(t *testing.T) {
+			c := cluster.StartSimulated(t, e)
+			w := opened(t, e, c)
+			ctx := cluster.Context(t)
+			if err := w.prepare(ctx); err != nil {
+				t.Fatal(err)
+			}
+			id, err := w.deliver(ctx, article{Name: "screw", Price: "0.01", Properties: types.JSONText("{}"), Stock: 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lost := cluster.LoseCommit(c)
+			if err := w.take(ctx, order{ID: "1", Article: id, Amount: 1}); err != nil {
+				t.Fatal(err)
+			}
+			found, err := w.articles(ctx, []int64{id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found[0].Stock != 2 || !lost() {
+				t.Errorf("%d are in stock, want 2; a COMMIT was lost: %v", found[0].Stock, lost())
+			}
+		})
+	}
+}
+
 // TestLossWhileReading: Select leaves what it had read in the slice, and says so by its error only.
 func TestLossWhileReading(t *testing.T) {
 	for _, e := range []cluster.Engine{cluster.PostgreSQL, cluster.MySQL} {

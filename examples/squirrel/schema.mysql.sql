@@ -1,0 +1,14 @@
+CREATE TABLE IF NOT EXISTS pages (
+    id     bigint AUTO_INCREMENT PRIMARY KEY,
+    path   varchar(200) NOT NULL UNIQUE,
+    visits bigint       NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS visits (
+    id      varchar(36) PRIMARY KEY, -- chosen by the application: a visit that is counted again is there once
+    page    bigint       NOT NULL,
+    at      datetime(6)  NOT NULL,
+    referer varchar(200) NULL,
+    headers json         NOT NULL,
+    FOREIGN KEY (page) REFERENCES pages (id)
+);
