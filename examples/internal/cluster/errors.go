@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 	"testing"
@@ -20,6 +21,31 @@ type Calls struct {
 	Exec func(ctx context.Context, statement string) error
 	// InTx runs work in a transaction, and commits it. It makes one attempt.
 	InTx func(ctx context.Context, work func(exec func(statement string) error) error) error
+}
+
+// CallsOf are the calls of database/sql itself.
+func CallsOf(db *sql.DB) Calls {
+	return Calls{
+		Exec: func(ctx context.Context, statement string) error {
+			_, err := db.ExecContext(ctx, statement)
+			return err
+		},
+		InTx: func(ctx context.Context, work func(func(string) error) error) error {
+			tx, err := db.BeginTx(ctx, nil)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = tx.Rollback() }()
+			err = work(func(statement string) error {
+				_, err := tx.ExecContext(ctx, statement)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return tx.Commit()
+		},
+	}
 }
 
 // CheckErrors causes the errors that applications have to tell apart, and looks at what comes out of a tool. It opens a

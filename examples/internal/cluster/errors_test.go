@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"context"
 	"database/sql"
 	"testing"
 
@@ -18,31 +17,7 @@ func TestErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = db.Close() })
-			return calls(db)
+			return cluster.CallsOf(db)
 		})
 	})
-}
-
-func calls(db *sql.DB) cluster.Calls {
-	return cluster.Calls{
-		Exec: func(ctx context.Context, statement string) error {
-			_, err := db.ExecContext(ctx, statement)
-			return err
-		},
-		InTx: func(ctx context.Context, work func(func(string) error) error) error {
-			tx, err := db.BeginTx(ctx, nil)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = tx.Rollback() }()
-			err = work(func(statement string) error {
-				_, err := tx.ExecContext(ctx, statement)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			return tx.Commit()
-		},
-	}
 }
