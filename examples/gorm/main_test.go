@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"gorm.io/driver/mysql"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+
+	"github.com/awsdb/awsdb/examples/internal/cluster"
+	"github.com/awsdb/awsdb/lab"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// The cache of prepared statements, in PrepareStmt mode and in dbresolver: GORM has nothing that ends it.
+		goleak.IgnoreTopFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1"))
+}
+
+// connect opens GORM on a pool of awsdb's, which is closed with the test.
+func connect(t *testing.T, e cluster.Engine, dsn string, change ...func(*gorm.Config)) *gorm.DB {
+	t.Helper()
+	pool, err := sql.Open(e.Driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pool.Close() })
+	var d gorm.Dialector = postgres.New(postgres.Config{Conn: pool})
+	if e == cluster.MySQL {
+		d = mysql.New(mysql.Config{Conn: pool})
+	}
+	return gormOn(t, d, change...)
+}
+
+func gormOn(t *testing.T, d gorm.Dialector, change ...func(*gorm.Config)) *gorm.DB {
+	t.Helper()
+	cfg := config(slog.New(slog.DiscardHandler))
+	for _, f := range change {
+		f(cfg)
+	}
+	db, err := gorm.Open(d, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if pool, err := db.DB(); err == nil {
+			pool.Close()
+		}
+	})
+	return db
+}
+
+func prepared(cfg *gorm.Config) { cfg.PrepareStmt = true }
+
+// forms are the ways to give GORM a pool of awsdb's, and its modes.
+func forms(t *testing.T, e cluster.Engine, dsn string) []*gorm.DB {
+	return []*gorm.DB{
+		gormOn(t, dialector(dsn)), // driver name and DSN
+		connect(t, e, dsn),
+		connect(t, e, dsn, prepared),
+		connect(t, e, dsn, func(cfg *gorm.Config) { cfg.SkipDefaultTransaction = true }),
+	}
+}
+
+// TestNoOrderIsLostOrBookedTwice runs the shop through a failover, each form of GORM being used in turn.
+func TestNoOrderIsLostOrBookedTwice(t *testing.T) {
+	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		shops := forms(t, e, c.DSN(c.Endpoint(), parseTime(e)...))
+		if err := prepare(t.Context(), shops[0]); err != nil {
+			t.Fatal(err)
+		}
+		outcome := cluster.FailOverDuring(t, c, func(ctx context.Context, n int64) error {
+			return place(ctx, shops[n%int64(len(shops))], n, map[int64]int64{1: 1, 2: 2})
+		})
+		if len(outcome.Doubtful) > 0 {
+			t.Errorf("in doubt: %v", outcome.Doubtful)
+		}
+		outcome.ExactlyOnce(t, count(c, "orders", 1))
+		outcome.ExactlyOnce(t, count(c, "events", 1))
+		placed := int64(len(outcome.Done))
+		if got := int64(len(c.Rows("lines"))); got != 2*placed {
+			t.Errorf("%d lines of %d orders", got, placed)
+		}
+		want := []Product{{ID: 1, Name: "apple", Stock: capital - placed}, {ID: 2, Name: "pear", Stock: capital - 2*placed}}
+		for _, shop := range shops {
+			got, err := shelves(t.Context(), shop)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("shelves (-want +got):\n%s", diff)
+			}
+		}
+	})
+}
+
+func parseTime(e cluster.Engine) []string {
+	if e == cluster.MySQL {
+		return []string{"parseTime=true"}
+	}
+	return nil
+}
+
+// count tells how often each value is in a column.
+func count(c *lab.Cluster, table string, column int) map[int64]int {
+	found := map[int64]int{}
+	for _, row := range c.Rows(table) {
+		found[row[column].(int64)]++
+	}
+	return found
+}

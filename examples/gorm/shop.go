@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/awsdb/awsdb/core"
+)
+
+// Product is what can be ordered.
+type Product struct {
+	ID    int64
+	Name  string `gorm:"size:40;uniqueIndex"`
+	Stock int64
+}
+
+// Order is known by its Number, which comes from the customer: there is one order of a number, however often it is placed.
+type Order struct {
+	ID        int64
+	Number    int64 `gorm:"uniqueIndex"`
+	CreatedAt time.Time
+	Lines     []Line
+}
+
+// Line is a part of an Order.
+type Line struct {
+	ID        int64
+	OrderID   int64 `gorm:"index"`
+	ProductID int64
+	Quantity  int64
+}
+
+// Event is the diary of the shop, which a hook writes.
+type Event struct {
+	ID     int64
+	Number int64
+	What   string `gorm:"size:40"`
+}
+
+// AfterCreate runs in the transaction that creates the order: repeated with it, and rolled back with it.
+func (o *Order) AfterCreate(tx *gorm.DB) error {
+	return tx.Create(&Event{Number: o.Number, What: "placed"}).Error
+}
+
+// prepare makes the tables, and fills the shelves if there are none.
+func prepare(ctx context.Context, db *gorm.DB) error {
+	db = db.WithContext(ctx)
+	if err := db.AutoMigrate(&Product{}, &Order{}, &Line{}, &Event{}); err != nil {
+		return err
+	}
+	var n int64
+	if err := db.Model(&Product{}).Count(&n).Error; err != nil || n > 0 {
+		return err
+	}
+	return db.Create([]Product{{Name: "apple", Stock: capital}, {Name: "pear", Stock: capital}}).Error
+}
+
+// transact runs work in a transaction, and all of it again while that is safe: see core.SafeToRepeat.
+func transact(ctx context.Context, db *gorm.DB, work func(tx *gorm.DB) error) error {
+	return core.Retry(ctx, func() error { return db.WithContext(ctx).Transaction(work) })
+}
+
+// read runs queries that change nothing, and again after a failover. awsdb cannot know that they change nothing: a query
+// outside a transaction whose answer was lost matches core.ErrOutcomeUnknown, and core.Retry would give up.
+func read(ctx context.Context, db *gorm.DB, queries func(db *gorm.DB) error) error {
+	for {
+		err := queries(db.WithContext(ctx))
+		if !errors.Is(err, core.ErrFailoverSuccess) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// place places an order exactly once, however often the writer goes away meanwhile. transact does not start over when the
+// answer to the COMMIT was lost. But an order is known by its number, so that placing it again is right even then.
+func place(ctx context.Context, db *gorm.DB, number int64, quantities map[int64]int64) error {
+	for {
+		err := transact(ctx, db, func(tx *gorm.DB) error { return book(tx, number, quantities) })
+		switch {
+		case errors.Is(err, gorm.ErrDuplicatedKey):
+			return nil // it was committed after all
+		case !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil:
+			return err
+		}
+	}
+}
+
+// book is the unit of work. It makes the order anew each time it is run: Create writes the id it got into its argument,
+// where it stays if the transaction is rolled back.
+func book(tx *gorm.DB, number int64, quantities map[int64]int64) error {
+	order := Order{Number: number}
+	for product, quantity := range quantities {
+		order.Lines = append(order.Lines, Line{ProductID: product, Quantity: quantity})
+	}
+	if err := tx.Create(&order).Error; err != nil { // with its lines, and the event of the hook
+		return err
+	}
+	for _, line := range order.Lines {
+		taken := tx.Model(&Product{}).Where("id = ? and stock >= ?", line.ProductID, line.Quantity).
+			Update("stock", gorm.Expr("stock - ?", line.Quantity))
+		if taken.Error != nil {
+			return taken.Error
+		}
+		if taken.RowsAffected == 0 {
+			return errSoldOut
+		}
+	}
+	return nil
+}
+
+var errSoldOut = errors.New("sold out")
+
+// shelves returns the products.
+func shelves(ctx context.Context, db *gorm.DB) (products []Product, err error) {
+	err = read(ctx, db, func(db *gorm.DB) error { return db.Order("id").Find(&products).Error })
+	return products, err
+}
