@@ -1,12 +1,13 @@
 // Command gorm runs a shop whose orders GORM stores, on PostgreSQL or MySQL, and goes on
-// through failovers: no order is lost and none is booked twice.
+// through failovers: no order is lost and none is booked twice. With a READER_URL, queries outside of
+// transactions go to the readers.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -30,16 +31,26 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) (err error) {
-	db, err := open(os.Getenv("DATABASE_URL"))
+func run(ctx context.Context) error {
+	pool, dialector, err := openPool(os.Getenv("DATABASE_URL"))
 	if err != nil {
 		return err
 	}
-	pool, err := db.DB()
+	defer pool.Close()
+	db, err := gorm.Open(dialector, config(slog.Default()))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pool.Close()) }()
+	if url := os.Getenv("READER_URL"); url != "" {
+		readers, dialector, err := openPool(url)
+		if err != nil {
+			return err
+		}
+		defer readers.Close()
+		if err := readFrom(db, dialector); err != nil {
+			return err
+		}
+	}
 	if err := prepare(ctx, db); err != nil {
 		return err
 	}

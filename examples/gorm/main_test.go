@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"log/slog"
 	"testing"
 
@@ -23,18 +22,14 @@ func TestMain(m *testing.M) {
 }
 
 // connect opens GORM on a pool of awsdb's, which is closed with the test.
-func connect(t *testing.T, e cluster.Engine, dsn string, change ...func(*gorm.Config)) *gorm.DB {
+func connect(t *testing.T, dsn string, change ...func(*gorm.Config)) *gorm.DB {
 	t.Helper()
-	pool, err := sql.Open(e.Driver, dsn)
+	pool, dialector, err := openPool(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pool.Close() })
-	var d gorm.Dialector = postgres.New(postgres.Config{Conn: pool})
-	if e == cluster.MySQL {
-		d = mysql.New(mysql.Config{Conn: pool})
-	}
-	return gormOn(t, d, change...)
+	return gormOn(t, dialector, change...)
 }
 
 func gormOn(t *testing.T, d gorm.Dialector, change ...func(*gorm.Config)) *gorm.DB {
@@ -47,9 +42,20 @@ func gormOn(t *testing.T, d gorm.Dialector, change ...func(*gorm.Config)) *gorm.
 	if err != nil {
 		t.Fatal(err)
 	}
+	return db
+}
+
+// byName is the form in which GORM opens the pool, by the driver's name, and its owner closes it.
+func byName(t *testing.T, e cluster.Engine, dsn string) *gorm.DB {
+	t.Helper()
+	var d gorm.Dialector = postgres.New(postgres.Config{DriverName: e.Driver, DSN: dsn})
+	if e == cluster.MySQL {
+		d = mysql.New(mysql.Config{DriverName: e.Driver, DSN: dsn})
+	}
+	db := gormOn(t, d)
 	t.Cleanup(func() {
-		if pool, err := db.DB(); err == nil {
-			pool.Close()
+		if pool, err := db.DB(); err != nil || pool.Close() != nil {
+			t.Error("the pool cannot be closed:", err)
 		}
 	})
 	return db
@@ -60,10 +66,10 @@ func prepared(cfg *gorm.Config) { cfg.PrepareStmt = true }
 // forms are the ways to give GORM a pool of awsdb's, and its modes.
 func forms(t *testing.T, e cluster.Engine, dsn string) []*gorm.DB {
 	return []*gorm.DB{
-		gormOn(t, dialector(dsn)), // driver name and DSN
-		connect(t, e, dsn),
-		connect(t, e, dsn, prepared),
-		connect(t, e, dsn, func(cfg *gorm.Config) { cfg.SkipDefaultTransaction = true }),
+		byName(t, e, dsn),
+		connect(t, dsn),
+		connect(t, dsn, prepared),
+		connect(t, dsn, func(cfg *gorm.Config) { cfg.SkipDefaultTransaction = true }),
 	}
 }
 

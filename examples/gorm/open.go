@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"log/slog"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+	"gorm.io/plugin/dbresolver"
 
 	_ "github.com/awsdb/awsdb/failover"
 	_ "github.com/awsdb/awsdb/hostmonitor"
@@ -16,18 +18,15 @@ import (
 	_ "github.com/awsdb/awsdb/pgdriver"
 )
 
-// open opens the database that a DATABASE_URL names. The pool is closed by way of db.DB().
-func open(url string) (*gorm.DB, error) {
-	return gorm.Open(dialector(url), config(slog.Default()))
-}
-
-// dialector returns GORM's own dialector, on awsdb's driver instead of the one it would take: postgres for any URL that
-// begins so, mysql for a mysql:// URL and for go-sql-driver's own form.
-func dialector(url string) gorm.Dialector {
+// openPool opens the database that a DATABASE_URL names, and puts GORM's own dialector on it: postgres for any URL that
+// begins so, mysql for a mysql:// URL and for go-sql-driver's own form. The caller closes the pool.
+func openPool(url string) (*sql.DB, gorm.Dialector, error) {
 	if strings.HasPrefix(url, "postgres") {
-		return postgres.New(postgres.Config{DriverName: "awspg", DSN: url})
+		pool, err := sql.Open("awspg", url)
+		return pool, postgres.New(postgres.Config{Conn: pool}), err
 	}
-	return mysql.New(mysql.Config{DriverName: "awsmysql", DSN: url})
+	pool, err := sql.Open("awsmysql", url)
+	return pool, mysql.New(mysql.Config{Conn: pool}), err
 }
 
 func config(l *slog.Logger) *gorm.Config {
@@ -40,4 +39,10 @@ func config(l *slog.Logger) *gorm.Config {
 			ParameterizedQueries:      true, // no values in the log
 		}),
 	}
+}
+
+// readFrom sends queries outside of transactions to the readers: one pool, of the cluster's reader endpoint. Its URL and the
+// writer's have the same cluster_id, so that the pools share what is known of the cluster.
+func readFrom(db *gorm.DB, readers gorm.Dialector) error {
+	return db.Use(dbresolver.Register(dbresolver.Config{Replicas: []gorm.Dialector{readers}}))
 }

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+	"gorm.io/plugin/dbresolver"
+
+	"github.com/awsdb/awsdb/examples/internal/cluster"
+	"github.com/awsdb/awsdb/lab"
+)
+
+// whoami asks the instance for its name.
+func whoami(t *testing.T, e cluster.Engine, db *gorm.DB) (id string) {
+	t.Helper()
+	query := "SELECT aurora_db_instance_identifier()"
+	if e == cluster.MySQL {
+		query = "SELECT @@aurora_server_id"
+	}
+	if err := db.Raw(query).Scan(&id).Error; err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// TestReaders runs the shop with dbresolver: two pools of one cluster_id.
+func TestReaders(t *testing.T) {
+	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		ctx := cluster.Context(t)
+		params := append(parseTime(e), "cluster_id=shop")
+		db := connect(t, c.DSN(c.Endpoint(), params...), prepared).WithContext(ctx)
+		if err := prepare(ctx, db); err != nil {
+			t.Fatal(err)
+		}
+		readers, dialector, err := openPool(c.DSN(c.ReaderEndpoint(), params...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer readers.Close()
+		if err := readFrom(db, dialector); err != nil {
+			t.Fatal(err)
+		}
+		goes := func(kind string, db *gorm.DB, want ...string) {
+			t.Helper()
+			if got := whoami(t, e, db); !slices.Contains(want, got) {
+				t.Errorf("%s goes to %s, want %v", kind, got, want)
+			}
+		}
+		goes("a query", db, "mydb-2", "mydb-3")
+		goes("a query that is said to be a write", db.Clauses(dbresolver.Write), "mydb-1")
+		if e == cluster.PostgreSQL {
+			err := db.Raw("SELECT nextval('orders_id_seq')").Scan(new(int64)).Error
+			var pg *pgconn.PgError
+			if !errors.As(err, &pg) || pg.Code != "25006" || judge(err) != (verdict{}) {
+				t.Errorf("a query that writes, on a reader: %v, %+v", err, judge(err))
+			}
+		}
+
+		outcome := cluster.FailOverDuring(t, c, func(ctx context.Context, n int64) error {
+			if _, err := shelves(ctx, db); err != nil {
+				return err
+			}
+			return place(ctx, db, n, map[int64]int64{1: 1})
+		})
+		outcome.ExactlyOnce(t, count(c, "orders", 1))
+		goes("a query after the failover", db, "mydb-2", "mydb-3") // what is connected to mydb-2 stays there
+		readers.SetMaxIdleConns(0)
+		goes("a query on a new connection", db, "mydb-3")
+		goes("a write after the failover", db.Clauses(dbresolver.Write), "mydb-2")
+		err = transact(ctx, db, func(tx *gorm.DB) error {
+			goes("a query in a transaction", tx, "mydb-2")
+			return tx.Create(&Order{Number: 1_000_000}).Error
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		cluster.Await(t, "the order to be seen on the reader", func() bool {
+			var n int64
+			err := db.Model(&Order{}).Where("number = 1000000").Count(&n).Error
+			return err == nil && n == 1
+		})
+
+		c.Instance("mydb-3").Crash()
+		if _, err := shelves(ctx, db); err != nil {
+			t.Errorf("the only reader is lost: %v", err)
+		}
+		goes("a query without readers", db, "mydb-2")
+	})
+}
