@@ -3,13 +3,15 @@ package simulation
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 )
 
-// access is how an application uses a pool: by database/sql, or by pgx's own interface.
+// access is how an application uses a pool: by database/sql, by a tool on top of that, or by
+// pgx's own interface.
 type access interface {
 	exec(ctx context.Context, statement string, args ...any) error
 	// numbers gives the integers that a query returns, a row each.
@@ -42,7 +44,14 @@ func (r *run) access(o frontend.Options, l limits) (access, *core.Cluster, error
 	}
 	h.SetMaxIdleConns(l.idle)
 	h.SetMaxOpenConns(l.open)
-	return sqlAccess{h.DB}, h.Cluster(), nil
+	if r.tool == nil {
+		return sqlAccess{h.DB}, h.Cluster(), nil
+	}
+	program, err := r.tool.Open(r.front, h.DB)
+	if err != nil {
+		return nil, nil, errors.Join(err, h.Close())
+	}
+	return toolAccess{sqlAccess{h.DB}, program}, h.Cluster(), nil
 }
 
 func (a sqlAccess) exec(ctx context.Context, statement string, args ...any) error {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
@@ -60,7 +59,7 @@ func (a pgxAccess) numbers(ctx context.Context, query string, each func(n int64)
 // or one of awsdb's; of a bare pool's errors that is told by Cause. driver.ErrBadConn is
 // what database/sql says of a call that it could not send on any of three connections.
 func (w *worker) explain(ctx context.Context, what string, err error) error {
-	if err == nil || ctx.Err() != nil || errors.Is(err, driver.ErrBadConn) || errors.As(err, new(*core.Error)) || errors.As(err, new(*pgconn.PgError)) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, driver.ErrBadConn) || errors.As(err, new(*core.Error)) || w.front.Code(err) != "" {
 		return err
 	}
 	w.problem("%s: an error without a reason: %T %v", what, err, err)

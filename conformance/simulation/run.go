@@ -1,4 +1,4 @@
-// Package simulation runs a pool, by database/sql or pgx's own, against a simulated cluster whose hosts fail at
+// Package simulation runs a pool, by database/sql, a tool on top of that, or pgx's own, against a simulated cluster whose hosts fail at
 // random, in virtual time, and checks what must always hold: no acknowledged write
 // is lost, no statement is delivered twice, no write is accepted by a host that
 // is not the writer, an error that says "safe to repeat" is right, no call
@@ -20,6 +20,7 @@ import (
 
 	"github.com/awsdb/awsdb/conformance/attempt"
 	"github.com/awsdb/awsdb/conformance/frontend"
+	"github.com/awsdb/awsdb/conformance/recipes"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -38,6 +39,7 @@ type run struct {
 	seed     uint64
 	rng      *rand.Rand
 	front    frontend.Frontend
+	tool     *recipes.Tool // nil: none
 	insert   string
 	cluster  *lab.Cluster
 	latency  time.Duration
@@ -63,16 +65,19 @@ type run struct {
 }
 
 // Run simulates one cluster and one application of a front end with everything
-// drawn from seed. It must be called inside a testing/synctest bubble. trace may be
-// nil.
-func Run(front frontend.Frontend, seed uint64, trace func(format string, args ...any)) Result {
+// drawn from seed. The application uses a tool on top of database/sql, or none: nil. Run must
+// be called inside a testing/synctest bubble. trace may be nil.
+func Run(front frontend.Frontend, tool *recipes.Tool, seed uint64, trace func(format string, args ...any)) Result {
 	r := &run{
-		seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), front: front, insert: front.SQL().Bind(insert),
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), front: front, tool: tool, insert: front.SQL().Bind(insert),
 		acked: map[string]bool{}, denied: map[string]bool{},
 		shortest: time.Second, blip: time.Second,
 		trace: trace, start: time.Now(),
 	}
 	r.note("FRONT END %s", front.Name())
+	if tool != nil {
+		r.note("TOOL %s", tool.Name)
+	}
 	workers := 1 + r.rng.IntN(6)
 	if err := r.setUp(workers); err != nil {
 		return Result{Problems: []string{"set-up: " + err.Error()}}
@@ -108,7 +113,7 @@ func (r *run) setUp(workers int) error {
 	if r.pool, err = r.writers(r.newCensus([]string{"", fmt.Sprintf("seed-%d", r.seed)}[r.rng.IntN(2)]), workers); err != nil {
 		return err
 	}
-	return r.pool.exec(context.Background(), "create table writes (id text, host text)")
+	return r.pool.exec(context.Background(), recipes.Table)
 }
 
 func (r *run) newCensus(id string) *census {
@@ -282,7 +287,7 @@ func (r *run) checkData() {
 	accepted := map[string]bool{} // by a host that was the writer
 	for _, i := range r.everyone() {
 		for _, s := range i.Statements() {
-			if !strings.HasPrefix(s.SQL, "insert") || !s.Ran {
+			if verb, _, _ := strings.Cut(s.SQL, " "); !strings.EqualFold(verb, "insert") || !s.Ran {
 				continue
 			}
 			tag := attempt.Of(s)

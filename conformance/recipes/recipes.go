@@ -1,0 +1,104 @@
+// Package recipes has, for each ORM and query builder that applications use on
+// database/sql, the ways to write a row which docs/ recommends: a transaction, or a
+// single statement, repeated as long as [core.SafeToRepeat] says so. What the
+// ORM makes of errors on their way from the driver decides whether that works.
+// Package simulation proves it with random faults, this package's tests show the error of
+// each kind of loss.
+//
+// All tools share a pool among goroutines. What waits with a mutex for somebody else's round
+// trip would stop virtual time, and does not occur here:
+//
+//   - RowsAffected and LastInsertId of a result whose connection has gone back to the pool.
+//     Tools that ask for them write a single statement on a connection they have taken out.
+//   - Statements that the tool prepares once and keeps for all: GORM's PrepareStmt and
+//     squirrel's StmtCache.
+package recipes
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/awsdb/awsdb/conformance/frontend"
+	"github.com/awsdb/awsdb/core"
+)
+
+// Table has the rows that are written, in columns that both engines understand.
+const Table = "create table writes (id varchar(100), host varchar(100), seq serial)"
+
+// Tool is an ORM or query builder.
+type Tool struct {
+	Name string
+	// Open makes a program of a pool, which it does not close.
+	Open func(front frontend.Frontend, db *sql.DB) (Program, error)
+}
+
+// Program is what an application does with a tool.
+type Program struct {
+	// Writes are the ways to write a row, by their names.
+	Writes map[string]Write
+	// Numbers gives the integers that a query returns, a row each.
+	Numbers func(ctx context.Context, query string) ([]int64, error)
+}
+
+// Write writes a row once, however often it must begin again. Each attempt has a tag of
+// its own, which begins with the given one.
+type Write func(ctx context.Context, id, tag string) error
+
+// All are the tools.
+func All() []Tool {
+	return []Tool{
+		{"bun", openBun}, {"ent", openEnt}, {"GORM", openGORM}, {"sqlc", openSQLC}, {"sqlx", openSQLX}, {"squirrel", openSquirrel},
+	}
+}
+
+// Named is the tool of that name.
+func Named(name string) (Tool, error) {
+	var names []string
+	for _, tool := range All() {
+		if tool.Name == name {
+			return tool, nil
+		}
+		names = append(names, tool.Name)
+	}
+	return Tool{}, fmt.Errorf("no tool is called %q: there are %s", name, strings.Join(names, ", "))
+}
+
+// row is a row of the table as it is written.
+type row struct {
+	ID   string `db:"id"`
+	Host string `db:"host"`
+}
+
+// repeated is core.Retry with a tag for each attempt.
+func repeated(work func(ctx context.Context, r row) error) Write {
+	return func(ctx context.Context, id, tag string) error {
+		try := 0
+		return core.Retry(ctx, func() error {
+			try++
+			return work(ctx, row{ID: id, Host: fmt.Sprintf("%s-%d", tag, try)})
+		})
+	}
+}
+
+// inRunTx is core.RunTx with a tag for each attempt.
+func inRunTx(db *sql.DB, work func(ctx context.Context, tx *sql.Tx, r row) error) Write {
+	return func(ctx context.Context, id, tag string) error {
+		try := 0
+		return core.RunTx(ctx, db, nil, func(tx *sql.Tx) error {
+			try++
+			return work(ctx, tx, row{ID: id, Host: fmt.Sprintf("%s-%d", tag, try)})
+		})
+	}
+}
+
+// pinned does something on a connection of its own.
+func pinned(ctx context.Context, db *sql.DB, work func(c *sql.Conn) error) error {
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // it may be lost
+	return work(c)
+}

@@ -1,0 +1,69 @@
+package recipes
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/Masterminds/squirrel"
+
+	"github.com/awsdb/awsdb/conformance/frontend"
+)
+
+type squirrelProgram struct {
+	squirrel.StatementBuilderType
+	db *sql.DB
+}
+
+func openSquirrel(front frontend.Frontend, db *sql.DB) (Program, error) {
+	var placeholder squirrel.PlaceholderFormat = squirrel.Dollar
+	if front == frontend.MySQL {
+		placeholder = squirrel.Question
+	}
+	p := squirrelProgram{squirrel.StatementBuilder.PlaceholderFormat(placeholder), db}
+	writes := map[string]Write{"RunWith in RunTx": inRunTx(db, p.inTx), "RunWith": repeated(p.single)}
+	if front != frontend.MySQL {
+		writes["RETURNING"] = repeated(p.returning)
+	}
+	return Program{Writes: writes, Numbers: p.numbers}, nil
+}
+
+func (p squirrelProgram) insert(r row) squirrel.InsertBuilder {
+	return p.Insert("writes").Columns("id", "host").Values(r.ID, r.Host)
+}
+
+func (p squirrelProgram) inTx(ctx context.Context, tx *sql.Tx, r row) error {
+	_, err := p.insert(r).RunWith(tx).ExecContext(ctx)
+	return err
+}
+
+func (p squirrelProgram) single(ctx context.Context, r row) error {
+	_, err := p.insert(r).RunWith(p.db).ExecContext(ctx)
+	return err
+}
+
+func (p squirrelProgram) returning(ctx context.Context, r row) error {
+	var seq int64
+	return p.insert(r).Suffix("returning seq").RunWith(p.db).QueryRowContext(ctx).Scan(&seq)
+}
+
+func (p squirrelProgram) numbers(ctx context.Context, query string) ([]int64, error) {
+	rows, err := p.Select("*").FromSelect(p.Select("i").From("("+query+") as numbers"), "n").RunWith(p.db).QueryContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows)
+}
+
+// collect reads a result of one column.
+func collect(rows *sql.Rows) ([]int64, error) {
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	var all []int64
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	return all, rows.Err()
+}
