@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
@@ -24,6 +26,7 @@ the command line. No server and no AWS account is needed.`
 func newDemo() *cobra.Command {
 	var o demo.Options
 	var asJSON bool
+	var picture string
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Fails a simulated Aurora cluster over and shows what a pool makes of it",
@@ -34,17 +37,19 @@ func newDemo() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c, o, asJSON) },
+		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c, o, asJSON, picture) },
 	}
 	c.Flags().StringVar((*string)(&o.Engine), "engine", string(demo.PostgreSQL), "kind of database: "+demo.EngineNames())
 	c.Flags().IntVar(&o.Instances, "instances", 3, fmt.Sprintf("instances of the cluster, %d to %d", demo.MinInstances, demo.MaxInstances))
 	c.Flags().IntVar(&o.Failovers, "failovers", 4, fmt.Sprintf("how often the writer is taken away, %d to %d", demo.MinFailovers, demo.MaxFailovers))
 	c.Flags().Uint64Var(&o.Seed, "seed", 0, "makes the random choices repeatable (default: another one each time)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print nothing but one JSON document at the end")
+	c.Flags().StringVar(&picture, "svg", "", "file to write a picture of the first failover to")
 	return c
 }
 
-func runDemo(c *cobra.Command, o demo.Options, asJSON bool) error {
+func runDemo(c *cobra.Command, o demo.Options, asJSON bool, picture string) error {
+	o.Record = picture != ""
 	d, err := demo.New(o)
 	if err != nil {
 		return usageError{err}
@@ -58,10 +63,22 @@ func runDemo(c *cobra.Command, o demo.Options, asJSON bool) error {
 	} else {
 		err = view.Table(report, c.OutOrStdout())
 	}
+	if err == nil && picture != "" {
+		err = writePicture(report, picture)
+	}
 	if err == nil && !report.OK {
 		err = errChecksFailed
 	}
 	return err
+}
+
+// writePicture leaves no half of a file behind.
+func writePicture(report demo.Report, name string) error {
+	var b bytes.Buffer
+	if err := view.SVG(report, &b); err != nil {
+		return err
+	}
+	return os.WriteFile(name, b.Bytes(), 0o644) //nolint:gosec // a picture is for everybody
 }
 
 // watch runs the demonstration and shows it meanwhile. It returns when both are

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +35,7 @@ func TestCommandLine(t *testing.T) {
 		{nil, exitOK, []string{"Usage:", "demo"}, nil},
 		{[]string{"--help"}, exitOK, []string{"Usage:"}, nil},
 		{[]string{"--version"}, exitOK, []string{"awsdb version "}, nil},
-		{[]string{"demo", "--help"}, exitOK, []string{"--engine", "postgresql or mysql", "--instances", "--failovers", "--seed", "--json", "2 to 15", "1 to 50"}, nil},
+		{[]string{"demo", "--help"}, exitOK, []string{"--engine", "postgresql or mysql", "--instances", "--failovers", "--seed", "--json", "--svg", "2 to 15", "1 to 50"}, nil},
 		{[]string{"dmo"}, exitUsage, nil, []string{`unknown command "dmo"`, "see awsdb --help"}},
 		{[]string{"demo", "now"}, exitUsage, nil, []string{`"now"`, "see awsdb demo --help"}},
 		{[]string{"demo", "--fast"}, exitUsage, nil, []string{"--fast", "see awsdb demo --help"}},
@@ -93,6 +95,20 @@ func testDemoJSON(t *testing.T, engine demo.Engine) {
 	}
 	if !report.OK || !report.Interrupted || report.Engine != engine || report.Seed != 3 || report.Instances != 2 || len(report.Checks) != 5 {
 		t.Errorf("report %+v", report)
+	}
+}
+
+// Stopped before there is anything to see, it leaves no picture.
+func TestDemoWithoutPicture(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	name := filepath.Join(t.TempDir(), "failover.svg")
+	code, _, problems := execute(ctx, "demo", "--json", "--seed", "3", "--svg", name)
+	if code != exitFailed || !strings.Contains(problems, "there is no picture of a failover") {
+		t.Errorf("exit code %d, %s", code, problems)
+	}
+	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file: %v", err)
 	}
 }
 

@@ -28,6 +28,8 @@ type Options struct {
 	Seed uint64
 	// Schedule is how long things take. Zero: DefaultSchedule.
 	Schedule Schedule
+	// Record keeps all that is needed for a picture of the first failover.
+	Record bool
 
 	// beforeCheck, for tests, may spoil the data before they are checked.
 	beforeCheck func(*Demo) error

@@ -109,4 +109,5 @@ type Report struct {
 	Redelivered int        `json:"statements_delivered_twice"`
 	Checks      []Check    `json:"checks"`
 	Events      []Event    `json:"events"`
+	Recording   *Recording `json:"-"` // nil unless Options.Record
 }

@@ -24,6 +24,7 @@ type Demo struct {
 	journal journal
 	tally   tally
 	rates   rates
+	record  *recorder // nil unless asked for
 
 	mu        sync.Mutex // guards the rest; all nil before Run has made them
 	cluster   *lab.Cluster
@@ -43,7 +44,11 @@ func New(o Options) (*Demo, error) {
 	for o.Seed == 0 {
 		o.Seed = rand.Uint64N(1_000_000) // short, so that it can be typed
 	}
-	return &Demo{options: o, engine: engines[o.Engine], plan: plan(o)}, nil
+	d := &Demo{options: o, engine: engines[o.Engine], plan: plan(o)}
+	if o.Record {
+		d.record = &recorder{journal: &d.journal}
+	}
+	return d, nil
 }
 
 // Run does everything and returns when all is closed again. When ctx ends early
@@ -118,9 +123,12 @@ func (d *Demo) play(ctx context.Context) ledger {
 	var observers sync.WaitGroup
 	observers.Go(func() { d.watchTopology(background) })
 	observers.Go(func() { d.rates.sample(background, &d.tally) })
+	if d.record != nil {
+		observers.Go(func() { d.record.watch(background, d.Snapshot) })
+	}
 
 	load := &workload{
-		db: d.db, statements: d.engine.statements, schedule: d.options.Schedule, journal: &d.journal, tally: &d.tally,
+		db: d.db, statements: d.engine.statements, schedule: d.options.Schedule, journal: &d.journal, tally: &d.tally, recorder: d.record,
 	}
 	load.start(ctx)
 	d.journal.log(FromDemo, fmt.Sprintf("%d writers and %d readers begin to use one *sql.DB", d.options.Schedule.Writers, d.options.Schedule.Readers))
@@ -132,7 +140,9 @@ func (d *Demo) play(ctx context.Context) ledger {
 		}
 		d.journal.enter(fmt.Sprintf("failover %d of %d: %s", n+1, len(d.plan), s.way))
 		d.failover(ctx, s)
+		d.record.stop() // the recording is of the first
 	}
+	d.record.stop()
 	d.journal.enter("checking")
 	book := load.end()
 	cancel()
@@ -220,7 +230,8 @@ func (d *Demo) finish(book ledger, interrupted bool) (Report, error) {
 		Endpoint: d.cluster.Endpoint(), Duration: Millis(d.journal.elapsed()),
 		Failovers: failovers, Counters: d.tally.counters(), Events: events,
 		Lost: len(found.lost), Doubled: len(found.doubled), Redelivered: len(found.redelivered),
-		Checks: append(found.checks(book), checkFollowed(failovers, interrupted), closed),
+		Checks:    append(found.checks(book), checkFollowed(failovers, interrupted), closed),
+		Recording: d.record.result(),
 	}
 	for _, c := range r.Checks {
 		r.OK = r.OK && c.OK

@@ -54,7 +54,7 @@ func each(t *testing.T, test func(t *testing.T, e Engine)) {
 func TestRun(t *testing.T) { each(t, testRun) }
 
 func testRun(t *testing.T, e Engine) {
-	d, report := mustRun(t.Context(), t, Options{Engine: e, Instances: 3, Failovers: len(ways), Seed: 7, Schedule: quick()})
+	d, report := mustRun(t.Context(), t, Options{Engine: e, Instances: 3, Failovers: len(ways), Seed: 7, Schedule: quick(), Record: true})
 	if !report.OK {
 		t.Errorf("checks: %+v", report.Checks)
 	}
@@ -84,11 +84,54 @@ func testRun(t *testing.T, e Engine) {
 		}
 		t.Logf("%+v", f)
 	}
+	checkRecording(t, report)
 	s := d.Snapshot()
 	if len(s.Instances) != 3 || s.Writing != 0 || s.Reading != 0 || len(s.WriteRates) == 0 || s.Writer != report.Failovers[len(ways)-1].NewWriter {
 		t.Errorf("last snapshot: %+v", s)
 	}
 	t.Logf("%+v", report.Counters)
+}
+
+// checkRecording wants the first failover of a report, and no more.
+func checkRecording(t *testing.T, report Report) {
+	t.Helper()
+	r, f := report.Recording, report.Failovers[0]
+	promoted := f.FaultAt + f.Promoted
+	if r.From >= f.FaultAt || r.To <= promoted || r.To > report.Failovers[1].FaultAt {
+		t.Errorf("it covers %v to %v; faults at %v and %v", r.From, r.To, f.FaultAt, report.Failovers[1].FaultAt)
+	}
+	states := map[string][]string{}
+	for _, track := range r.Instances {
+		for _, c := range track.States {
+			states[track.ID] = append(states[track.ID], c.To)
+		}
+		if len(track.Connections) == 0 {
+			t.Errorf("%s: no connections were counted", track.ID)
+		}
+	}
+	want := map[string][]string{"mydb-1": {"writer", "crashed", "reader"}, "mydb-2": {"reader"}, "mydb-3": {"reader"}}
+	want[f.NewWriter] = append(want[f.NewWriter], "writer")
+	if diff := cmp.Diff(want, states); diff != "" {
+		t.Error(diff)
+	}
+	if r.DNS[0].To != f.OldWriter || r.DNS[len(r.DNS)-1].To != f.NewWriter {
+		t.Errorf("DNS: %v", r.DNS)
+	}
+	if r.Writer[len(r.Writer)-1].To != f.NewWriter {
+		t.Errorf("the pool's writer: %v", r.Writer)
+	}
+	waited := 0
+	for n, c := range r.Calls {
+		if c.End < c.Begin || c.End > r.To || n > 0 && c.End < r.Calls[n-1].End {
+			t.Fatalf("call %d of %d: %v", n, len(r.Calls), c)
+		}
+		if c.Begin < promoted && c.End > promoted {
+			waited++
+		}
+	}
+	if waited == 0 {
+		t.Error("no call waited for the promotion")
+	}
 }
 
 // A verdict that cannot fail is worth nothing: the data are spoiled on purpose.

@@ -23,6 +23,7 @@ type workload struct {
 	schedule   Schedule
 	journal    *journal
 	tally      *tally
+	recorder   *recorder // may be nil
 
 	stop chan struct{} // closed: finish what is in hand
 	wg   sync.WaitGroup
@@ -136,7 +137,9 @@ func (w *workload) write(ctx context.Context, p *payment) bool {
 }
 
 // send makes one attempt, or several if core.RunTx thinks that right.
-func (w *workload) send(ctx context.Context, p *payment) error {
+func (w *workload) send(ctx context.Context, p *payment) (err error) {
+	begin := w.journal.elapsed()
+	defer func() { w.recorder.call(begin, err) }()
 	ctx, cancel := context.WithTimeout(ctx, w.schedule.CallTimeout)
 	defer cancel()
 	if !p.inTx {
@@ -203,9 +206,12 @@ func (w *workload) reader(ctx context.Context) {
 }
 
 func (w *workload) query(ctx context.Context, result any, statement string, args ...any) error {
+	begin := w.journal.elapsed()
 	ctx, cancel := context.WithTimeout(ctx, w.schedule.CallTimeout)
 	defer cancel()
-	return w.db.QueryRowContext(ctx, statement, args...).Scan(result)
+	err := w.db.QueryRowContext(ctx, statement, args...).Scan(result)
+	w.recorder.call(begin, err)
+	return err
 }
 
 func (w *workload) failed(err error) {
