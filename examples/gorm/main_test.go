@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -101,6 +106,72 @@ func TestNoOrderIsLostOrBookedTwice(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("shelves (-want +got):\n%s", diff)
 			}
+		}
+	})
+}
+
+// TestRandomLosses loses statements and answers of the shop at random.
+func TestRandomLosses(t *testing.T) {
+	const orders, oneIn = 300, 25
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		ctx := cluster.Context(t)
+		shops := forms(t, e, c.DSN(c.Endpoint(), parseTime(e)...))
+		if err := prepare(ctx, shops[0]); err != nil {
+			t.Fatal(err)
+		}
+		var lost atomic.Int64
+		c.Writer().OnStatement(func(s lab.Statement) lab.Fate {
+			if !s.InTx || rand.N(oneIn) > 0 {
+				return lab.Run()
+			}
+			lost.Add(1)
+			return []lab.Fate{lab.CutBefore(), lab.CutAfter()}[rand.N(2)]
+		})
+		var all sync.WaitGroup
+		for worker := range workers {
+			all.Go(func() {
+				for n := worker; n < orders; n += workers {
+					if err := place(ctx, shops[worker%len(shops)], int64(n), map[int64]int64{1: 1}); err != nil {
+						t.Errorf("order %d: %v", n, err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		c.Writer().OnStatement(nil)
+		outcome := cluster.Outcome{}
+		for n := range int64(orders) {
+			outcome.Done = append(outcome.Done, n)
+		}
+		outcome.ExactlyOnce(t, count(c, "orders", 1))
+		outcome.ExactlyOnce(t, count(c, "events", 1))
+		if lost.Load() == 0 {
+			t.Error("nothing was lost")
+		}
+		if left := count(c, "products", 2); left[capital-orders] != 1 {
+			t.Errorf("stock: %v, want %d of the first", left, capital-orders)
+		}
+	})
+}
+
+// TestLog: what GORM writes to slog has the statement and the error, and no values of ours.
+func TestLog(t *testing.T) {
+	cluster.EachSimulated(t, func(t *testing.T, _ cluster.Engine, c *lab.Cluster) {
+		pool, dialector, err := openPool(c.DSN(c.Endpoint()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		var log bytes.Buffer
+		db, err := gorm.Open(dialector, config(slog.New(slog.NewTextHandler(&log, nil))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Create(&Product{Name: "durian"}).Error; err == nil {
+			t.Error("there is a table")
+		}
+		if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "INSERT INTO") || strings.Contains(text, "durian") {
+			t.Error(text)
 		}
 	})
 }
