@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/examples/internal/cluster"
@@ -190,6 +191,16 @@ func TestSwallowed(t *testing.T) {
 			}
 			if order.ID == 0 || count(c, "orders", 1)[2] != 0 {
 				t.Errorf("order %+v, %d are there", order, count(c, "orders", 1)[2])
+			}
+		})
+		t.Run("hook of an order that was there", func(t *testing.T) {
+			number := int64(3)
+			do := clause.OnConflict{Columns: []clause.Column{{Name: "number"}}, DoNothing: true}
+			if err := errors.Join(create(db, number), create(db.Clauses(do), number)); err != nil {
+				t.Fatal(err)
+			}
+			if orders, events := count(c, "orders", 1)[number], count(c, "events", 1)[number]; orders != 1 || events != 2 {
+				t.Errorf("%d orders and %d events, want 1 and 2", orders, events)
 			}
 		})
 		t.Run("batches without a transaction", func(t *testing.T) {
