@@ -84,6 +84,9 @@ func TestEngines(t *testing.T) {
 				}
 			})
 		}
+		t.Run("failover", func(t *testing.T) {
+			testPreparedStatements(t, c, connect(t, c.DSN(c.Endpoint(), parseTime(e)...), prepared))
+		})
 	})
 }
 

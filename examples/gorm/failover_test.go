@@ -21,55 +21,52 @@ import (
 	"github.com/awsdb/awsdb/lab"
 )
 
-// TestPreparedStatements: GORM keeps statements in PrepareStmt mode. Those of lost connections are prepared anew, and nobody
+// testPreparedStatements: GORM keeps statements in PrepareStmt mode. Those of lost connections are prepared anew, and nobody
 // hears of a statement that does not exist.
-func TestPreparedStatements(t *testing.T) {
-	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		ctx := cluster.Context(t)
-		db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...), prepared)
-		if err := prepare(ctx, db); err != nil {
+func testPreparedStatements(t *testing.T, c *lab.Cluster, db *gorm.DB) {
+	ctx := cluster.Context(t)
+	if err := prepare(ctx, db); err != nil {
+		t.Fatal(err)
+	}
+	use := func(n int64) {
+		t.Helper()
+		if err := place(ctx, db, n, map[int64]int64{1: 1}); err != nil {
 			t.Fatal(err)
 		}
-		use := func(n int64) {
-			t.Helper()
-			if err := place(ctx, db, n, map[int64]int64{1: 1}); err != nil {
-				t.Fatal(err)
-			}
-			products, err := shelves(ctx, db)
-			if want := []Product{{1, "apple", capital - n}, {2, "pear", capital}}; err != nil || !cmp.Equal(want, products) {
-				t.Fatalf("after %d orders: %v, %v", n, products, err)
-			}
+		products, err := shelves(ctx, db)
+		if want := []Product{{1, "apple", capital - n}, {2, "pear", capital}}; err != nil || !cmp.Equal(want, products) {
+			t.Fatalf("after %d orders: %v, %v", n, products, err)
 		}
-		use(1)
-		use(2)
-		kept := db.ConnPool.(*gorm.PreparedStmtDB).Stmts.Keys()
-		old := db.WithContext(ctx).Begin()
-		if err := create(old, 100); err != nil {
-			t.Fatal(err)
+	}
+	use(1)
+	use(2)
+	kept := db.ConnPool.(*gorm.PreparedStmtDB).Stmts.Keys()
+	old := db.WithContext(ctx).Begin()
+	if err := create(old, 100); err != nil {
+		t.Fatal(err)
+	}
+	cluster.FailOver(t, c, "mydb-2")
+	if got := judge(create(old, 101)); got != (verdict{InTransaction: true, Safe: true}) {
+		t.Errorf("in a transaction of the lost writer: %+v", got)
+	}
+	if err := old.Rollback().Error; err != nil {
+		t.Errorf("rollback of it: %v", err)
+	}
+	for n := int64(3); n < 13; n++ {
+		use(n)
+	}
+	// Not through the recipes, which would repeat a statement that fails: there is nothing left to be repeated.
+	for range 10 {
+		if err := db.WithContext(ctx).Find(new([]Product)).Error; err != nil {
+			t.Error(err)
 		}
-		cluster.FailOver(t, c, "mydb-2")
-		if got := judge(create(old, 101)); got != (verdict{InTransaction: true, Safe: true}) {
-			t.Errorf("in a transaction of the lost writer: %+v", got)
+		if err := db.WithContext(ctx).Model(&Product{ID: 2}).Update("stock", capital).Error; err != nil {
+			t.Error(err)
 		}
-		if err := old.Rollback().Error; err != nil {
-			t.Errorf("rollback of it: %v", err)
-		}
-		for n := int64(3); n < 13; n++ {
-			use(n)
-		}
-		// Not through the recipes, which would repeat a statement that fails: there is nothing left to be repeated.
-		for range 10 {
-			if err := db.WithContext(ctx).Find(new([]Product)).Error; err != nil {
-				t.Error(err)
-			}
-			if err := db.WithContext(ctx).Model(&Product{ID: 2}).Update("stock", capital).Error; err != nil {
-				t.Error(err)
-			}
-		}
-		if now := db.ConnPool.(*gorm.PreparedStmtDB).Stmts.Keys(); len(kept) < 4 || len(now) > len(kept)+2 {
-			t.Errorf("statements kept before and after:\n%s\n\n%s", strings.Join(kept, "\n"), strings.Join(now, "\n"))
-		}
-	})
+	}
+	if now := db.ConnPool.(*gorm.PreparedStmtDB).Stmts.Keys(); len(kept) < 4 || len(now) > len(kept)+2 {
+		t.Errorf("statements kept before and after:\n%s\n\n%s", strings.Join(kept, "\n"), strings.Join(now, "\n"))
+	}
 }
 
 // TestSharedPreparation: in PrepareStmt mode callers of one query wait for the first of them to prepare it, and get its error,

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
@@ -53,7 +54,7 @@ func gormOn(t *testing.T, d gorm.Dialector, change ...func(*gorm.Config)) *gorm.
 // byName is the form in which GORM opens the pool, by the driver's name, and its owner closes it.
 func byName(t *testing.T, e cluster.Engine, dsn string) *gorm.DB {
 	t.Helper()
-	var d gorm.Dialector = postgres.New(postgres.Config{DriverName: e.Driver, DSN: dsn})
+	d := postgres.New(postgres.Config{DriverName: e.Driver, DSN: dsn})
 	if e == cluster.MySQL {
 		d = mysql.New(mysql.Config{DriverName: e.Driver, DSN: dsn})
 	}
@@ -105,6 +106,23 @@ func TestNoOrderIsLostOrBookedTwice(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("shelves (-want +got):\n%s", diff)
+			}
+		}
+	})
+}
+
+// TestMigrations makes tables through a failover. None of them is half made.
+func TestMigrations(t *testing.T) {
+	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...))
+		table := func(n int64) string { return fmt.Sprint("products_", n) }
+		outcome := cluster.FailOverDuring(t, c, func(ctx context.Context, n int64) error {
+			return repeat(ctx, db, func(db *gorm.DB) error { return db.Table(table(n)).AutoMigrate(&Product{}) })
+		})
+		for _, n := range outcome.Done {
+			m := db.Table(table(n)).Migrator()
+			if !m.HasColumn(&Product{}, "stock") || !m.HasIndex(&Product{}, "Name") {
+				t.Errorf("%s is not there, or not as a whole", table(n))
 			}
 		}
 	})

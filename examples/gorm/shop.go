@@ -47,15 +47,17 @@ func (o *Order) AfterCreate(tx *gorm.DB) error {
 
 // prepare makes the tables, and fills the shelves if there are none.
 func prepare(ctx context.Context, db *gorm.DB) error {
-	db = db.WithContext(ctx)
-	if err := db.AutoMigrate(&Product{}, &Order{}, &Line{}, &Event{}); err != nil {
+	err := repeat(ctx, db, func(db *gorm.DB) error { return db.AutoMigrate(&Product{}, &Order{}, &Line{}, &Event{}) })
+	if err != nil {
 		return err
 	}
-	var n int64
-	if err := db.Model(&Product{}).Count(&n).Error; err != nil || n > 0 {
-		return err
-	}
-	return db.Create([]Product{{Name: "apple", Stock: capital}, {Name: "pear", Stock: capital}}).Error
+	return transact(ctx, db, func(tx *gorm.DB) error {
+		var n int64
+		if err := tx.Model(&Product{}).Count(&n).Error; err != nil || n > 0 {
+			return err
+		}
+		return tx.Create([]Product{{Name: "apple", Stock: capital}, {Name: "pear", Stock: capital}}).Error
+	})
 }
 
 // transact runs work in a transaction, and all of it again while that is safe: see core.SafeToRepeat.
@@ -63,11 +65,12 @@ func transact(ctx context.Context, db *gorm.DB, work func(tx *gorm.DB) error) er
 	return core.Retry(ctx, func() error { return db.WithContext(ctx).Transaction(work) })
 }
 
-// read runs queries that change nothing, and again after a failover. awsdb cannot know that they change nothing: a query
-// outside a transaction whose answer was lost matches core.ErrOutcomeUnknown, and core.Retry would give up.
-func read(ctx context.Context, db *gorm.DB, queries func(db *gorm.DB) error) error {
+// repeat runs work that may be done twice, and again after a failover: queries that change nothing, which awsdb cannot know of
+// them (outside a transaction, if the answer was lost, the error matches core.ErrOutcomeUnknown, and core.Retry would give
+// up); migrations, which look at what is there and do the rest.
+func repeat(ctx context.Context, db *gorm.DB, work func(db *gorm.DB) error) error {
 	for {
-		err := queries(db.WithContext(ctx))
+		err := work(db.WithContext(ctx))
 		if !errors.Is(err, core.ErrFailoverSuccess) || ctx.Err() != nil {
 			return err
 		}
@@ -115,6 +118,6 @@ var errSoldOut = errors.New("sold out")
 
 // shelves returns the products.
 func shelves(ctx context.Context, db *gorm.DB) (products []Product, err error) {
-	err = read(ctx, db, func(db *gorm.DB) error { return db.Order("id").Find(&products).Error })
+	err = repeat(ctx, db, func(db *gorm.DB) error { return db.Order("id").Find(&products).Error })
 	return products, err
 }
