@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/fstest"
 
 	"github.com/uptrace/bun/migrate"
 
@@ -114,6 +115,36 @@ func TestMigrationIsMarkedBeforeItFails(t *testing.T) {
 		marked, err := m.AppliedMigrations(ctx)
 		if err != nil || len(marked) != 1 {
 			t.Errorf("marked are %v, %v", marked, err)
+		}
+	})
+}
+
+// A migration in SQL ends with what its statement or its COMMIT has ended with, joined with what ROLLBACK says.
+func TestErrorsOfSQLMigrations(t *testing.T) {
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		ctx := cluster.Context(t)
+		db := openDB(t, e, c)
+		if err := migrateUp(ctx, db, migrations()); err != nil {
+			t.Fatal(err)
+		}
+		steps := migrations()
+		if err := steps.Discover(fstest.MapFS{"20261123000003_rename.tx.up.sql": {Data: []byte("update sensors set name = 'one' where id = 1;")}}); err != nil {
+			t.Fatal(err)
+		}
+		m := migrate.NewMigrator(db, steps, migrate.WithMarkAppliedOnSuccess(true))
+		for _, lost := range []string{"update sensors", "commit"} {
+			cluster.Strike(c, lost, lab.CutBefore())
+			_, err := m.Migrate(ctx)
+			c.Writer().OnStatement(nil)
+			if !errors.Is(err, core.ErrTransactionResolutionUnknown) || core.SafeToRepeat(err) == (lost == "commit") {
+				t.Errorf("%s: %v", lost, err)
+			}
+		}
+		if err := migrateUp(ctx, db, steps); err != nil {
+			t.Fatal(err)
+		}
+		if renamed, err := db.NewSelect().Model((*Sensor)(nil)).Where("name = 'one'").Exists(ctx); err != nil || !renamed {
+			t.Errorf("renamed: %v, %v", renamed, err)
 		}
 	})
 }
