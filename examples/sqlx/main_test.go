@@ -12,12 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jmoiron/sqlx"
 	"github.com/jmoiron/sqlx/types"
 	"go.uber.org/goleak"
 
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/examples/internal/cluster"
 	"github.com/awsdb/awsdb/lab"
+	"github.com/awsdb/awsdb/pgdriver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -212,6 +214,22 @@ func TestLossWhileReading(t *testing.T) {
 				t.Errorf("numbers %v, error %v, want two and %q", numbers, err, core.ErrFailoverSuccess)
 			}
 		})
+	}
+}
+
+// TestTxWithoutName: an sqlx.Tx around the Tx of core.RunTx does not know which placeholders to write, the DB does.
+func TestTxWithoutName(t *testing.T) {
+	w, err := open(pgdriver.Name, "host=localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.db.Close()
+	around := &sqlx.Tx{Mapper: w.db.Mapper}
+	if got := around.Rebind("?"); got != "?" {
+		t.Errorf("the Tx writes %s: inTx and the page are too careful", got)
+	}
+	if query, args, err := w.db.BindNamed("id = :id", order{ID: "1"}); query != "id = $1" || len(args) != 1 || err != nil {
+		t.Errorf("the DB writes %q with %v (%v)", query, args, err)
 	}
 }
 
