@@ -114,6 +114,9 @@ func (e engine) upOnce(ctx context.Context, db *sql.DB, files fs.FS) error {
 	if err != nil {
 		return err
 	}
+	if err := e.makeVersionTable(ctx, db, locker); err != nil {
+		return err
+	}
 	provider, err := goose.NewProvider(e.dialect, db, folder, goose.WithSessionLocker(locker),
 		goose.WithGoMigrations(goose.NewGoMigration(2, &goose.GoFunc{RunTx: e.initials}, nil)))
 	if err != nil {

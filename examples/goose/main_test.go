@@ -14,6 +14,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 	"go.uber.org/goleak"
 
 	"github.com/awsdb/awsdb/core"
@@ -30,11 +31,44 @@ func TestGoose(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
+		t.Run("an empty version table", func(t *testing.T) { emptyVersionTable(t, c, db) })
 		t.Run("several at a time", func(t *testing.T) { several(t, c) })
 		t.Run("a statement that is wrong", func(t *testing.T) { wrongStatement(t, c, db) })
 		t.Run("failover in mid-run", func(t *testing.T) { failover(t, e, c, db) })
 		t.Run("failover anywhere", func(t *testing.T) { anywhere(t, c, db) })
 	})
+}
+
+// emptyVersionTable is what a failover may leave on MySQL when goose makes the table.
+func emptyVersionTable(t *testing.T, c *lab.Cluster, db *sql.DB) {
+	e := engineOf(c.DSN(c.Endpoint()))
+	store, err := database.NewStore(e.dialect, goose.DefaultTablename)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.CreateVersionTable(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	provider, err := goose.NewProvider(e.dialect, db, fstest.MapFS{"1_one.sql": {Data: []byte("-- +goose Up\nSELECT 1;")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.Up(t.Context()); err == nil {
+		t.Error("goose puts up with an empty version table now: makeVersionTable can go")
+	}
+	locker, err := e.locker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := e.makeVersionTable(t.Context(), db, locker); err != nil {
+			t.Fatal(err)
+		}
+		wantVersions(t, c, 0)
+	}
+	if _, err := db.ExecContext(t.Context(), "DROP TABLE "+goose.DefaultTablename); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // several instances of the program, as a deployment starts them.
@@ -49,7 +83,7 @@ func several(t *testing.T, c *lab.Cluster) {
 		}
 	}
 	want := [][]any{{int64(1), "The House", "TH"}, {int64(2), "Ada Lovelace", "AL"}}
-	if diff := gocmp.Diff(want, c.Rows("accounts")); diff != "" {
+	if diff := gocmp.Diff(want, sorted(c, "accounts")); diff != "" {
 		t.Errorf("accounts (-want +got):\n%s", diff)
 	}
 	wantVersions(t, c, 0, 1, 2)
@@ -123,11 +157,16 @@ func anywhere(t *testing.T, c *lab.Cluster, db *sql.DB) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	rows := c.Rows("work")
-	slices.SortFunc(rows, func(a, b []any) int { return cmp.Compare(a[0].(int64), b[0].(int64)) })
-	if diff := gocmp.Diff(want, rows); diff != "" {
+	if diff := gocmp.Diff(want, sorted(c, "work")); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
+}
+
+// sorted are the rows of a table, in the order of their first column.
+func sorted(c *lab.Cluster, table string) [][]any {
+	rows := c.Rows(table)
+	slices.SortFunc(rows, func(a, b []any) int { return cmp.Compare(a[0].(int64), b[0].(int64)) })
+	return rows
 }
 
 // with adds migrations to those of the program: file names and their statements.
