@@ -74,10 +74,10 @@ func emptyVersionTable(t *testing.T, c *lab.Cluster, db *sql.DB) {
 // several instances of the program, as a deployment starts them.
 func several(t *testing.T, c *lab.Cluster) {
 	ended := make(chan error)
-	for range 3 {
+	for range 2 {
 		go func() { ended <- run(cluster.Context(t), c.DSN(c.Endpoint())) }()
 	}
-	for range 3 {
+	for range 2 {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
