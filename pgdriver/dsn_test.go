@@ -2,19 +2,21 @@ package pgdriver
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
 	"os"
-	"reflect"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
 	"github.com/awsdb/awsdb/core"
@@ -29,23 +31,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// sameConfig compares all that a configuration says. Functions are compared by
-// being there or not.
-var sameConfig = cmp.Options{
-	cmpopts.EquateEmpty(),
-	cmpopts.IgnoreUnexported(pgx.ConnConfig{}),
-	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().Type() != nil && p.Last().Type().Kind() == reflect.Func },
-		cmp.Comparer(func(a, b any) bool { return reflect.ValueOf(a).IsNil() == reflect.ValueOf(b).IsNil() })),
-	cmp.Comparer(func(a, b *tls.Config) bool {
-		if a == nil || b == nil {
-			return a == b
-		}
-		return a.ServerName == b.ServerName && a.InsecureSkipVerify == b.InsecureSkipVerify && a.RootCAs.Equal(b.RootCAs) &&
-			len(a.Certificates) == len(b.Certificates) && (a.VerifyPeerCertificate == nil) == (b.VerifyPeerCertificate == nil) && cmp.Equal(a.NextProtos, b.NextProtos)
-	}),
-	cmpopts.IgnoreUnexported(pgx.ConnConfig{}.Config),
-}
-
 // ourKeys are added to a DSN in the forms that users write.
 const (
 	ourURLKeys     = "plugins=none&clusterId=main&topology_refresh_ms=1000&topology-monitoring-user=watcher"
@@ -55,6 +40,7 @@ const (
 // B105, B106: with our keys taken out, what is left is what the bare driver
 // makes of the same text.
 func TestDSNIsParsedAsByPgx(t *testing.T) {
+	files := writeFiles(t)
 	urls := []string{
 		"postgres://app:secret@db.example:6432/orders",
 		"postgresql://app@db.example/orders?sslmode=disable",
@@ -70,6 +56,11 @@ func TestDSNIsParsedAsByPgx(t *testing.T) {
 		"postgres://app:s@db.example/x?connect_timeout=7&application_name=my%20app&default_query_exec_mode=exec&statement_cache_capacity=3",
 		"postgres://app:s@db.example/x?sslmode=verify-full&channel_binding=disable",
 		"postgres://app:s@db.example/x?tcp_keepalives_idle=3&TimeZone=Europe%2FBerlin",
+		"postgres://app:s@a.example:1,[::1]:2/x?target_session_attrs=prefer-standby&sslmode=allow",
+		"postgres:///?service=shop&servicefile=" + url.QueryEscape(files.service),
+		"postgres://other@/other?service=shop&servicefile=" + url.QueryEscape(files.service),
+		"postgres://app@db.example/orders?passfile=" + url.QueryEscape(files.pass),
+		"postgres://app@db.example/orders?sslmode=verify-ca&sslrootcert=" + url.QueryEscape(files.authority) + "&sslcert=" + url.QueryEscape(files.cert) + "&sslkey=" + url.QueryEscape(files.key),
 	}
 	keywords := []string{
 		"host=db.example user=app password=secret dbname=orders",
@@ -79,6 +70,8 @@ func TestDSNIsParsedAsByPgx(t *testing.T) {
 		"host=2001:db8::1 user=app dbname=x",
 		"host=/var/run/postgresql user=app dbname=x",
 		"host = db.example user = üser dbname=dätä search_path='a, b' statement_timeout=5s work_mem=64MB",
+		"service=shop servicefile='" + files.service + "' user='an other'",
+		"host=db.example user=app dbname=orders passfile='" + files.pass + "'",
 	}
 	check := func(t *testing.T, bare, ours string) {
 		t.Helper()
@@ -92,6 +85,9 @@ func TestDSNIsParsedAsByPgx(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got, sameConfig); diff != "" {
 			t.Errorf("%s (-pgx +ours):\n%s", ours, diff)
+		}
+		if !strings.HasPrefix(strings.ToLower(ours), pythonScheme) { // pgxpool's parser does not know the Python wrapper's scheme
+			checkPool(t, bare, ours)
 		}
 		if bare == ours {
 			return
@@ -130,6 +126,9 @@ func TestDSNErrors(t *testing.T) {
 		"postgres://app:" + secret + "@db.example/x?plugins=none&wrapperPlugins=none",
 		"postgres://app:" + secret + "@db.example/x?pluginz=none",
 		"postgresql+aws_wrapper_psycopg://app:" + secret + "@db.example:port/x",
+		"postgresql+psycopg://app:" + secret + "@db.example/x",
+		"postgresql+psycopg://app:" + secret + "@db.example/x?sslmode=require",
+		"jdbc:postgresql://db.example/x?password=" + secret,
 		"host=db.example user=app password=" + secret + " port=x",
 		"host=db.example user=app password='" + secret + " x' sslmode=perhaps",
 		"postgres://app:" + secret + "@db.example/x?topology-monitoring-password=" + secret + "&topology_refresh_ms=x",
@@ -168,47 +167,138 @@ func TestDriverIsRegistered(t *testing.T) {
 	}
 }
 
+// FuzzDSNIsParsedAsByPgx puts URLs together of parts, with and without a key of ours.
 func FuzzDSNIsParsedAsByPgx(f *testing.F) {
 	f.Add("app", "secret", "db.example", "orders", "search_path", "public")
 	f.Add("a@b", "p:/?#[]@% ", "2001:db8::1", "ü/€", "my.setting", "' \\ =")
 	f.Add("", "", "a,b,c", "", "options", "-c geqo=off")
+	f.Add("a b", "%2F%", "a.example:1,[::1]:2", "d b", "target_session_attrs", "standby")
+	f.Add("app", "s", "db.example", "x", "sslmode", "verify-full")
+	f.Add("", "", "", "", "service", "shop")
 	f.Fuzz(func(t *testing.T, user, password, host, database, key, value string) {
-		if strings.Contains(host, "/") || strings.HasPrefix(key, "ssl") || key == "service" || key == "servicefile" || key == "passfile" || key == "host" {
-			t.Skip("names a file of the machine")
-		}
-		if settings, err := core.TakeSettings(map[string]string{key: value}); err != nil || settings.Given("plugins") || len(settings.Prefixed("topology-monitoring-")) > 0 {
-			t.Skip("the key is ours")
-		}
-		u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Host: host, Path: "/" + database}
-		if strings.Contains(host, ":") {
-			u.Host = "[" + host + "]"
-		}
-		query := url.Values{}
-		if key != "" {
-			query.Set(key, value)
-		}
 		left := map[string]string{key: value}
 		if _, err := core.TakeSettings(left); err != nil || len(left) == 0 {
 			t.Skip("the key is ours")
 		}
-		u.RawQuery = query.Encode()
-		want, wantErr := pgx.ParseConfig(u.String())
-		query.Set("clusterId", "main")
-		u.RawQuery = query.Encode()
-		got, settings, err := parseAll(u.String())
-		if (err != nil) != (wantErr != nil) {
-			t.Fatalf("pgx says %v, we say %v", wantErr, err)
+		u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Host: host, Path: "/" + database}
+		if strings.Contains(host, ":") && !strings.ContainsAny(host, ",[") {
+			u.Host = "[" + host + "]"
 		}
-		if err != nil {
-			return
+		u.RawQuery = url.Values{key: {value}}.Encode()
+		bare := u.String()
+		u.RawQuery = url.Values{key: {value}, "clusterId": {"main"}}.Encode()
+		sameAsPgx(t, bare, u.String())
+	})
+}
+
+// FuzzDSN takes any text.
+func FuzzDSN(f *testing.F) {
+	f.Add("postgres://app:secret@db.example:5432/orders?search_path=a,b&plugins=none")
+	f.Add("postgresql+aws_wrapper_psycopg://a%40b:p%3A%2F%3F%23@[2001:db8::1]:5433/%C3%BC?wrapper_plugins=none")
+	f.Add("postgres://app@a:1,b:2,[::1]:3/x?target_session_attrs=read-write&failover_mode=strict-writer")
+	f.Add("host='a b' user=ü password='it\\'s @:/?#%' dbname=x cluster_id='main' connect_timeout=3")
+	f.Add("host=/tmp user=app plugins=none default_query_exec_mode=exec statement_cache_capacity=3 pool_max_conns=3")
+	f.Add("service=shop servicefile='/nonexistent' sslmode=verify-ca sslrootcert=/nonexistent")
+	f.Fuzz(func(t *testing.T, dsn string) {
+		bare := dsn
+		if len(dsn) > len(pythonScheme) && strings.EqualFold(dsn[:len(pythonScheme)], pythonScheme) {
+			bare = "postgres://" + dsn[len(pythonScheme):]
 		}
+		sameAsPgx(t, bare, dsn)
+	})
+}
+
+// sameAsPgx compares what pgx makes of a connection string with what we make of it, or of the same with keys of ours.
+func sameAsPgx(t *testing.T, bare, ours string) {
+	t.Helper()
+	if strings.Contains(bare, "/dev") || strings.Contains(bare, "/proc") {
+		t.Skip("may name a file that has no end")
+	}
+	want, wantErr := pgx.ParseConfig(bare)
+	mistaken := false
+	if wantErr == nil {
+		given := len(want.RuntimeParams)
+		_, err := core.TakeSettings(want.RuntimeParams)
+		// A key of ours may have another mistake, which is found later.
+		mistaken = err != nil || len(want.RuntimeParams) < given || foreignURL(want.RuntimeParams)
+	}
+	got, _, err := parseAll(ours)
+	switch {
+	case err != nil && !errors.Is(err, core.ErrConfig):
+		t.Errorf("not ErrConfig: %v", err)
+	case (err != nil) != (wantErr != nil) && !mistaken:
+		t.Errorf("pgx says %v, we say %v", wantErr, err)
+	case err != nil || wantErr != nil:
+	default:
 		if diff := cmp.Diff(want, got, sameConfig); diff != "" {
 			t.Errorf("(-pgx +ours):\n%s", diff)
 		}
-		if settings.String("cluster_id") != "main" {
-			t.Errorf("cluster_id is %q", settings.String("cluster_id"))
+		if !strings.HasPrefix(strings.ToLower(ours), pythonScheme) {
+			checkPool(t, bare, ours)
 		}
-	})
+	}
+}
+
+// checkPool is the same for a pool: what its connections are used by, and what opens them.
+func checkPool(t *testing.T, bare, ours string) {
+	t.Helper()
+	want, err := pgxpool.ParseConfig(bare)
+	if err != nil {
+		return // a mistake in pool_…
+	}
+	got, err := pgxpool.ParseConfig(ours)
+	if err != nil {
+		return
+	}
+	if _, err := core.TakeSettings(want.ConnConfig.RuntimeParams); err != nil {
+		t.Fatal(err)
+	}
+	login := loginConfig(got.ConnConfig)
+	if _, err := core.TakeSettings(login.RuntimeParams); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.ConnConfig, login, ownedByLogin.same()); diff != "" {
+		t.Errorf("%s: a pool's login (-pgx +ours):\n%s", ours, diff)
+	}
+	k, err := ConfigurePool(got)
+	if err != nil {
+		if !errors.Is(err, core.ErrConfig) {
+			t.Errorf("%s: %v", ours, err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, got, ownedByPool.same()); diff != "" {
+		t.Errorf("%s: a pool (-pgx +ours):\n%s", ours, diff)
+	}
+	if err := k.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// files are what connection strings of the tests name.
+type files struct{ service, pass, authority, cert, key string }
+
+func writeFiles(t *testing.T) files {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	server.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	write := func(name, text string) string {
+		name = filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	return files{
+		service: write("service.conf", "[shop]\nhost=a.example,b.example\nport=6432\nuser=app\npassword=from the file\ndbname=orders\nsslmode=disable\n"),
+		pass:    write("pgpass", "db.example:5432:orders:app:from the file\n"), authority: write("ca.pem", certificate),
+		cert: write("client.pem", certificate), key: write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))),
+	}
 }
 
 // parseAll is what OpenConnector does with a connection string.
@@ -217,6 +307,10 @@ func parseAll(dsn string) (*pgx.ConnConfig, core.Settings, error) {
 	if err != nil {
 		return nil, core.Settings{}, err
 	}
-	settings, err := core.TakeSettings(cfg.RuntimeParams)
-	return cfg, settings, err
+	settings, problems := core.TakeSettings(cfg.RuntimeParams)
+	e, err := newEngine(cfg, settings, options{})
+	if err := errors.Join(problems, err); err != nil {
+		return nil, core.Settings{}, err
+	}
+	return e.base, settings, nil
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -93,6 +94,9 @@ func newConnector(cfg *pgx.ConnConfig, o options) (*core.Connector, error) {
 	if _, twice := cfg.RuntimeParams[configuredKey]; twice {
 		return nil, fmt.Errorf("%w: this configuration belongs to a pool that follows its cluster already: parse the connection string again", core.ErrConfig)
 	}
+	if foreignURL(cfg.RuntimeParams) {
+		return nil, errForeignURL
+	}
 	maps.Copy(cfg.RuntimeParams, o.params)
 	settings, problems := core.TakeSettings(cfg.RuntimeParams)
 	if o.dial != nil {
@@ -118,6 +122,20 @@ func newConnector(cfg *pgx.ConnConfig, o options) (*core.Connector, error) {
 		Resolver: o.resolver,
 	})
 }
+
+// foreignURL tells that the connection string was a URL of a scheme that pgx does not know: pgx reads that as key=value,
+// and would connect to this machine. The key holds a password as a rule.
+func foreignURL(params map[string]string) bool {
+	for key := range params {
+		if strings.Contains(key, "://") {
+			return true
+		}
+	}
+	return false
+}
+
+var errForeignURL = fmt.Errorf("%w: the connection string begins with the scheme of a URL that pgx does not know: "+
+	"write postgresql://user:password@host/database?key=value; the scheme of the Python wrapper is for sql.Open and ParseDSN only", core.ErrConfig)
 
 // address is where the DSN leads: "host:port", or the directory of a Unix socket.
 func address(cfg *pgx.ConnConfig) string {
