@@ -10,5 +10,6 @@
 //   - credentials: logins with tokens, secrets and sign-ins, over time and in trouble.
 //   - real: failovers of real database servers.
 //   - driverapi: the interfaces and values that database/sql gets.
+//   - sqlalchemy: what the Python wrapper promises to users of SQLAlchemy, under ORMs of Go.
 //   - docs: the README's tables.
 package conformance

@@ -114,6 +114,12 @@ func (e engine) noPlugins() []string { return []string{"PLUGINS=failover_v2,efm"
 // TestPythonURLSchemes: one DATABASE_URL serves a program in Python and one in Go. Which driver it is for can be told from its
 // scheme; which ORM's dialect, too.
 func TestPythonURLSchemes(t *testing.T) {
+	for _, url := range []string{"postgresql+psycopg://app:secret@db.example.com/app?sslmode=disable", "mysql+mysqlconnector://app:secret@db.example.com/app", "mysql+aws_wrapper_psycopg://app:secret@db.example.com/app"} {
+		for _, e := range engines { // SQLAlchemy's schemes for other drivers
+			_, err := e.connector(url)
+			is(t, url, err, core.ErrConfig)
+		}
+	}
 	// What an application writes.
 	open := func() (engine, *sql.DB, error) {
 		url, name := os.Getenv("DATABASE_URL"), "awspg"
