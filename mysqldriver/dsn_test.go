@@ -397,7 +397,8 @@ func FuzzURL(f *testing.F) {
 			native.Params = map[string]string{key: value}
 		}
 		want, err := mysql.ParseDSN(native.FormatDSN())
-		if err != nil || host == "" || want.Addr != host && want.Addr != host+":"+defaultPort || want.DBName != database || want.Params[key] != value {
+		if err != nil || host == "" || url.QueryEscape(key) != key || // neither the driver nor we unescape keys
+			want.Addr != host && want.Addr != host+":"+defaultPort || want.DBName != database || want.Params[key] != value {
 			t.Skip("not to be had from the driver itself")
 		}
 		query := url.Values{"plugins": {"none"}}

@@ -104,7 +104,7 @@ func none(t *testing.T, c *lab.Cluster) {
 	for _, i := range c.Instances() {
 		i.Heal()
 	}
-	for range 100 {
+	for range 1200 { // a minute, which only a test that fails takes
 		if !slices.ContainsFunc(c.Instances(), left) {
 			return
 		}
