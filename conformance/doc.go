@@ -6,6 +6,8 @@
 //     once and run for all.
 //   - scenarios: one readable test for each problem users of Aurora clients had.
 //   - simulation: random faults in virtual time, invariants checked.
+//   - recipes: how to write with ORMs and query builders, for simulation, and what they make
+//     of errors.
 //   - delivery: the connection is cut at every point of the protocol.
 //   - credentials: logins with tokens, secrets and sign-ins, over time and in trouble.
 //   - real: failovers of real database servers.

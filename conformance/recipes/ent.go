@@ -27,7 +27,7 @@ func openEnt(front frontend.Frontend, db *sql.DB) (Program, error) {
 	p := entProgram{entsql.OpenDB(name, db), db}
 	return Program{
 		Writes: map[string]Write{
-			"WithTx": repeated(p.withTx), "Create": repeated(p.single), "Create with a batch": repeated(p.batch),
+			"WithTx": repeated(p.withTx), "Create": repeated(p.single),
 		},
 		Numbers: p.numbers,
 	}, nil
@@ -83,11 +83,6 @@ func (p entProgram) single(ctx context.Context, r row) error {
 		driver := entsql.NewDriver(p.driver.Dialect(), entsql.Conn{ExecQuerier: c})
 		return sqlgraph.CreateNode(ctx, driver, create(r))
 	})
-}
-
-// batch is CreateBulk, for which ent makes a transaction.
-func (p entProgram) batch(ctx context.Context, r row) error {
-	return sqlgraph.BatchCreate(ctx, p.driver, &sqlgraph.BatchCreateSpec{Nodes: []*sqlgraph.CreateSpec{create(r)}})
 }
 
 func (p entProgram) numbers(ctx context.Context, query string) ([]int64, error) {

@@ -1,0 +1,168 @@
+package recipes
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	gormmysql "gorm.io/driver/mysql"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/awsdb/awsdb/conformance/frontend"
+	"github.com/awsdb/awsdb/core"
+	"github.com/awsdb/awsdb/lab"
+)
+
+// The tests of this file are about what tools do that users must know, because of which the
+// recipes do not use it. A test that fails tells that the tool has changed for the better.
+
+// endless is the lifetime of prepared statements for which GORM starts no goroutine that
+// removes old ones: that would never end.
+const endless = 10 * 365 * 24 * time.Hour
+
+func newGORM(t *testing.T, db database, config gorm.Config) *gorm.DB {
+	t.Helper()
+	dialect := postgres.New(postgres.Config{Conn: db.DB})
+	if db.front == frontend.MySQL {
+		dialect = gormmysql.New(gormmysql.Config{Conn: db.DB})
+	}
+	config.Logger = logger.Discard
+	g, err := gorm.Open(dialect, &config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// GORM's TranslateError throws MySQL's error away, and keeps PostgreSQL's.
+func TestGORMTranslateError(t *testing.T) {
+	for _, front := range overSQL() {
+		virtual(t, front, func(t *testing.T, db database) {
+			g := newGORM(t, db, gorm.Config{TranslateError: true})
+			if err := insertAs(db, "taken"); err != nil {
+				t.Fatal(err)
+			}
+			err := g.Create(&gormRow{ID: "taken"}).Error
+			if !errors.Is(err, gorm.ErrDuplicatedKey) {
+				t.Errorf("%s: error does not match gorm.ErrDuplicatedKey: %v", front.Name(), err)
+			}
+			if hidden := !errors.As(err, new(*mysql.MySQLError)) && front.Code(err) == ""; hidden != (front == frontend.MySQL) {
+				t.Errorf("%s: driver's error hidden: %t", front.Name(), hidden)
+			}
+			recovered := db.meet("insert", lab.CutAfter())
+			defer recovered()
+			if err := g.Session(&gorm.Session{SkipDefaultTransaction: true}).Create(&gormRow{ID: "lost"}).Error; !errors.Is(err, core.ErrOutcomeUnknown) {
+				t.Errorf("%s: error does not match core.ErrOutcomeUnknown: %v", front.Name(), err)
+			}
+		})
+	}
+}
+
+// With GORM's PrepareStmt, who comes while a statement is being prepared waits for that as
+// long as it takes, and gets the error of who prepares it: of another caller's context.
+func TestGORMPrepareStmtSharesErrors(t *testing.T) {
+	for _, front := range overSQL() {
+		virtual(t, front, func(t *testing.T, db database) {
+			g := newGORM(t, db, gorm.Config{PrepareStmt: true, PrepareStmtTTL: endless})
+			db.lab.Writer().Freeze()
+			defer db.lab.Writer().Heal()
+			others := make(chan error, 1)
+			go func() { others <- queryByGORM(t.Context(), g, 3*time.Second) }()
+			time.Sleep(time.Second)
+			began := time.Now()
+			err := queryByGORM(t.Context(), g, time.Second)
+			if took := time.Since(began); took != 2*time.Second {
+				t.Errorf("%s: a call with a limit of a second took %v", front.Name(), took)
+			}
+			if first := <-others; !errors.Is(err, context.DeadlineExceeded) || err.Error() != first.Error() {
+				t.Errorf("%s: the errors are %v and %v", front.Name(), first, err)
+			}
+		})
+	}
+}
+
+func queryByGORM(ctx context.Context, g *gorm.DB, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var n int
+	return g.WithContext(ctx).Raw("select 1").Scan(&n).Error
+}
+
+// With GORM's PrepareStmt, Row panics when the statement cannot be prepared.
+func TestGORMPrepareStmtRowPanics(t *testing.T) {
+	for _, front := range overSQL() {
+		virtual(t, front, func(t *testing.T, db database) {
+			g := newGORM(t, db, gorm.Config{PrepareStmt: true, PrepareStmtTTL: endless})
+			db.lab.Writer().Freeze()
+			defer db.lab.Writer().Heal()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", front.Name())
+				}
+			}()
+			var n int
+			err := g.WithContext(ctx).Raw("select 1").Row().Scan(&n)
+			t.Errorf("%s: %v", front.Name(), err)
+		})
+	}
+}
+
+// Bun does not look whether a statement whose one row it scans into variables has come to its
+// end. PostgreSQL sends the row of an insert before it commits.
+func TestBunScanHidesLosses(t *testing.T) {
+	virtual(t, frontend.PostgreSQL, func(t *testing.T, db database) {
+		b := bun.NewDB(db.DB, pgdialect.New())
+		scans := map[string]func(seq *int64) error{
+			"Exec": func(seq *int64) error {
+				_, err := b.NewInsert().Model(&bunRow{ID: "Exec"}).Returning("seq").Exec(t.Context(), seq)
+				return err
+			},
+			"NewRaw": func(seq *int64) error {
+				return b.NewRaw("insert into writes (id) values ('NewRaw') returning seq").Scan(t.Context(), seq)
+			},
+		}
+		for name, scan := range scans {
+			recovered := db.meet("insert", lab.CutAfterRows(1))
+			var seq int64
+			if err := scan(&seq); err != nil {
+				t.Errorf("%s: the loss shows: %v", name, err)
+			}
+			if recovered() == nil || seq == 0 {
+				t.Errorf("%s: no row was read", name)
+			}
+			// Into the model, and into a slice, it reads to the end.
+			recovered = db.meet("insert", lab.CutAfterRows(1))
+			if _, err := b.NewInsert().Model(&bunRow{ID: name + " into the model"}).Exec(t.Context()); !errors.Is(err, core.ErrOutcomeUnknown) {
+				t.Errorf("%s: the loss does not show: %v", name, err)
+			}
+			recovered()
+		}
+	})
+}
+
+// GORM hides the error of a savepoint from users of PostgreSQL. The connection is lost with it,
+// so that what follows fails as well.
+func TestGORMSavepoint(t *testing.T) {
+	virtual(t, frontend.PostgreSQL, func(t *testing.T, db database) {
+		g := newGORM(t, db, gorm.Config{})
+		recovered := db.meet("savepoint", lab.CutAfter())
+		defer recovered()
+		err := g.Transaction(func(tx *gorm.DB) error {
+			if err := tx.SavePoint("here").Error; err != nil {
+				t.Errorf("the error shows: %v", err)
+			}
+			return tx.Create(&gormRow{ID: "lost"}).Error
+		})
+		if !errors.Is(err, core.ErrTransactionResolutionUnknown) || !core.SafeToRepeat(err) {
+			t.Errorf("the statement after it: %v", err)
+		}
+	})
+}
