@@ -21,6 +21,13 @@ type bunRow struct {
 	Seq           int64  `bun:"seq,pk,autoincrement"`
 }
 
+// bunKeyed is a row that is known by its identifier.
+type bunKeyed struct {
+	bun.BaseModel `bun:"table:keyed"`
+	ID            string `bun:"id,pk"`
+	Host          string `bun:"host"`
+}
+
 type bunProgram struct{ *bun.DB }
 
 func openBun(front frontend.Frontend, db *sql.DB) (Program, error) {
@@ -34,6 +41,7 @@ func openBun(front frontend.Frontend, db *sql.DB) (Program, error) {
 			"RunInTx": repeated(p.runInTx), "nested RunInTx": repeated(p.nested), "BeginTx and Commit": repeated(p.byHand),
 			"NewInsert": repeated(p.single),
 		},
+		Once:    known(p.once),
 		Numbers: p.numbers,
 	}, nil
 }
@@ -69,6 +77,13 @@ func (p bunProgram) byHand(ctx context.Context, r row) error {
 func (p bunProgram) single(ctx context.Context, r row) error {
 	return pinned(ctx, p.DB.DB, func(c *sql.Conn) error {
 		_, err := p.NewInsert().Conn(c).Model(&bunRow{ID: r.ID, Host: r.Host}).Exec(ctx)
+		return err
+	})
+}
+
+func (p bunProgram) once(ctx context.Context, r row) error {
+	return p.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewInsert().Model(&bunKeyed{ID: r.ID, Host: r.Host}).Ignore().Exec(ctx)
 		return err
 	})
 }

@@ -27,8 +27,9 @@ func openEnt(front frontend.Frontend, db *sql.DB) (Program, error) {
 	p := entProgram{entsql.OpenDB(name, db), db}
 	return Program{
 		Writes: map[string]Write{
-			"WithTx": repeated(p.withTx), "Create": repeated(p.single),
+			"WithTx": repeated(p.create), "Create": repeated(p.single),
 		},
+		Once:    known(p.once),
 		Numbers: p.numbers,
 	}, nil
 }
@@ -55,7 +56,7 @@ func (txDriver) Commit() error                            { return nil } // of a
 func (txDriver) Rollback() error                          { return nil }
 
 // withTx is the function WithTx of ent's documentation.
-func (p entProgram) withTx(ctx context.Context, r row) error {
+func (p entProgram) withTx(ctx context.Context, work func(tx txDriver) error) error {
 	tx, err := p.driver.Tx(ctx)
 	if err != nil {
 		return err
@@ -66,7 +67,7 @@ func (p entProgram) withTx(ctx context.Context, r row) error {
 			panic(v)
 		}
 	}()
-	if err := sqlgraph.CreateNode(ctx, txDriver{tx, p.driver.Dialect()}, create(r)); err != nil {
+	if err := work(txDriver{tx, p.driver.Dialect()}); err != nil {
 		if failed := tx.Rollback(); failed != nil {
 			err = fmt.Errorf("%w: rolling back transaction: %v", err, failed) //nolint:errorlint // as it stands there
 		}
@@ -76,6 +77,19 @@ func (p entProgram) withTx(ctx context.Context, r row) error {
 		return fmt.Errorf("committing transaction: %w", err)
 	}
 	return nil
+}
+
+func (p entProgram) create(ctx context.Context, r row) error {
+	return p.withTx(ctx, func(tx txDriver) error { return sqlgraph.CreateNode(ctx, tx, create(r)) })
+}
+
+// once is OnConflictColumns and Ignore of a create.
+func (p entProgram) once(ctx context.Context, r row) error {
+	spec := sqlgraph.NewCreateSpec("keyed", sqlgraph.NewFieldSpec("id", field.TypeString))
+	spec.ID.Value = r.ID
+	spec.SetField("host", field.TypeString, r.Host)
+	spec.OnConflict = []entsql.ConflictOption{entsql.ConflictColumns("id"), entsql.ResolveWithIgnore()}
+	return p.withTx(ctx, func(tx txDriver) error { return sqlgraph.CreateNode(ctx, tx, spec) })
 }
 
 func (p entProgram) single(ctx context.Context, r row) error {

@@ -127,6 +127,26 @@ func befall(t *testing.T, db database, trouble trouble, what string, write Write
 	return met != nil
 }
 
+// A row that is known by its identifier is written whatever is lost, and is there once.
+func TestTroublesOfKnownRows(t *testing.T) {
+	eachTool(t, func(t *testing.T, db database, tool Tool) {
+		p := db.open(t, tool)
+		for _, trouble := range troubles(db.front) {
+			recovered := db.meet(trouble.verb, trouble.fate)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			err := p.Once(ctx, trouble.name, "tag")
+			cancel()
+			recovered()
+			if errors.Is(err, context.DeadlineExceeded) { // there is no time left
+				err = p.Once(t.Context(), trouble.name, "again")
+			}
+			if n := db.rows(trouble.name); err != nil || n != 1 {
+				t.Errorf("%s: the row is there %d times: %v", trouble.name, n, err)
+			}
+		}
+	})
+}
+
 // What the server refuses comes out as the driver's own error, and is not repeated.
 func TestRefusals(t *testing.T) {
 	eachTool(t, func(t *testing.T, db database, tool Tool) {

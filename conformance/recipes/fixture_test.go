@@ -14,8 +14,8 @@ import (
 	"github.com/awsdb/awsdb/lab"
 )
 
-// database is a cluster of the lab in virtual time, with an open pool and an empty table
-// whose column id is unique.
+// database is a cluster of the lab in virtual time, with an open pool and empty tables.
+// The column id is unique in both.
 type database struct {
 	*sql.DB
 	front frontend.Frontend
@@ -46,8 +46,10 @@ func virtual(t *testing.T, front frontend.Frontend, test func(t *testing.T, db d
 				t.Errorf("close: %v", err)
 			}
 		}()
-		if _, err := h.ExecContext(t.Context(), "create table writes (id varchar(100) primary key, host varchar(100), seq serial)"); err != nil {
-			t.Fatal(err)
+		for _, statement := range []string{Table, "create unique index writes_id on writes (id)", KeyedTable} {
+			if _, err := h.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
 		}
 		test(t, database{h.DB, front, c})
 	})
@@ -84,7 +86,7 @@ func (db database) meet(verb string, fate lab.Fate) (recover func() *lab.Stateme
 // rows counts the rows with an identifier.
 func (db database) rows(id string) int {
 	n := 0
-	for _, row := range db.lab.Rows("writes") {
+	for _, row := range append(db.lab.Rows("writes"), db.lab.Rows("keyed")...) {
 		if row[0] == id {
 			n++
 		}

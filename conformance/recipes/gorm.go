@@ -7,6 +7,7 @@ import (
 	"gorm.io/driver/mysql"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 	"gorm.io/gorm/logger"
 
 	"github.com/awsdb/awsdb/conformance/frontend"
@@ -21,6 +22,14 @@ type gormRow struct {
 }
 
 func (gormRow) TableName() string { return "writes" }
+
+// gormKeyed is a row that is known by its identifier.
+type gormKeyed struct {
+	ID   string `gorm:"column:id;primaryKey"`
+	Host string `gorm:"column:host"`
+}
+
+func (gormKeyed) TableName() string { return "keyed" }
 
 type gormProgram struct{ *gorm.DB }
 
@@ -40,6 +49,7 @@ func openGORM(front frontend.Frontend, pool *sql.DB) (Program, error) {
 			"Transaction": repeated(p.transaction), "nested Transaction": repeated(p.nested), "Begin and Commit": repeated(p.byHand),
 			"Create": repeated(p.create), "Create without a transaction": repeated(p.single),
 		},
+		Once:    known(p.once),
 		Numbers: p.numbers,
 	}, nil
 }
@@ -79,6 +89,12 @@ func (p gormProgram) create(ctx context.Context, r row) error {
 func (p gormProgram) single(ctx context.Context, r row) error {
 	return p.WithContext(ctx).Connection(func(c *gorm.DB) error {
 		return c.Session(&gorm.Session{SkipDefaultTransaction: true}).Create(&gormRow{ID: r.ID, Host: r.Host}).Error
+	})
+}
+
+func (p gormProgram) once(ctx context.Context, r row) error {
+	return p.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&gormKeyed{ID: r.ID, Host: r.Host}).Error
 	})
 }
 

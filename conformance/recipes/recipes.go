@@ -1,9 +1,10 @@
 // Package recipes has, for each ORM and query builder that applications use on
 // database/sql, the ways to write a row which docs/ recommends: a transaction, or a
-// single statement, repeated as long as [core.SafeToRepeat] says so. What the
-// ORM makes of errors on their way from the driver decides whether that works.
-// Package simulation proves it with random faults, this package's tests show the error of
-// each kind of loss.
+// single statement, repeated as long as [core.SafeToRepeat] says so; and rows that are known
+// by their identifiers, which may be written again even when nobody knows whether they are
+// there. What the tool makes of errors on their way from the driver decides whether that works.
+// Package simulation proves it with random faults; this package's tests show what each kind of
+// trouble ends with, and what of a tool the recipes stay away from.
 //
 // All tools share a pool among goroutines. What waits with a mutex for somebody else's round
 // trip would stop virtual time, and does not occur here:
@@ -17,6 +18,7 @@ package recipes
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -24,8 +26,19 @@ import (
 	"github.com/awsdb/awsdb/core"
 )
 
-// Table has the rows that are written, in columns that both engines understand.
-const Table = "create table writes (id varchar(100), host varchar(100), seq serial)"
+// The tables that rows are written into, as both engines understand them.
+const (
+	Table      = "create table writes (id varchar(100), host varchar(100), seq serial)"
+	KeyedTable = "create table keyed (id varchar(100) primary key, host varchar(100))"
+)
+
+// insertOnce writes a row unless it is there.
+func insertOnce(front frontend.Frontend) string {
+	if front == frontend.MySQL {
+		return "insert ignore into keyed (id, host) values (?, ?)"
+	}
+	return "insert into keyed (id, host) values ($1, $2) on conflict do nothing"
+}
 
 // Tool is an ORM or query builder.
 type Tool struct {
@@ -36,8 +49,10 @@ type Tool struct {
 
 // Program is what an application does with a tool.
 type Program struct {
-	// Writes are the ways to write a row, by their names.
+	// Writes are the ways to write any row, by their names.
 	Writes map[string]Write
+	// Once writes a row that is known by its identifier, into the other table.
+	Once Write
 	// Numbers gives the integers that a query returns, a row each.
 	Numbers func(ctx context.Context, query string) ([]int64, error)
 }
@@ -90,6 +105,24 @@ func inRunTx(db *sql.DB, work func(ctx context.Context, tx *sql.Tx, r row) error
 			try++
 			return work(ctx, tx, row{ID: id, Host: fmt.Sprintf("%s-%d", tag, try)})
 		})
+	}
+}
+
+// known repeats the writing of a row that is known by its identifier: even when the outcome
+// is unknown. An error that comes later must not hide that.
+func known(work func(ctx context.Context, r row) error) Write {
+	return func(ctx context.Context, id, tag string) error {
+		var doubt error
+		for try := 0; ; try++ {
+			err := repeated(work)(ctx, id, fmt.Sprintf("%s-%d", tag, try))
+			if err == nil {
+				return nil
+			}
+			if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
+				return errors.Join(err, doubt)
+			}
+			doubt = err
+		}
 	}
 }
 

@@ -16,15 +16,20 @@ type dbtx interface {
 
 // queries makes the calls that the code makes which sqlc generates.
 type queries struct {
-	db     dbtx
-	insert string
+	db           dbtx
+	insert, once string
 }
 
-func (q queries) withTx(tx *sql.Tx) queries { return queries{tx, q.insert} }
+func (q queries) withTx(tx *sql.Tx) queries { return queries{tx, q.insert, q.once} }
 
 // insertRow is a query with ":exec".
 func (q queries) insertRow(ctx context.Context, r row) error {
 	_, err := q.db.ExecContext(ctx, q.insert, r.ID, r.Host)
+	return err
+}
+
+func (q queries) insertOnce(ctx context.Context, r row) error {
+	_, err := q.db.ExecContext(ctx, q.once, r.ID, r.Host)
 	return err
 }
 
@@ -44,7 +49,7 @@ func (q queries) numbers(ctx context.Context, query string) ([]int64, error) {
 }
 
 func openSQLC(front frontend.Frontend, db *sql.DB) (Program, error) {
-	q := queries{db, front.SQL().Bind("insert into writes (id, host) values (?, ?)")}
+	q := queries{db, front.SQL().Bind("insert into writes (id, host) values (?, ?)"), insertOnce(front)}
 	writes := map[string]Write{
 		"WithTx in RunTx": inRunTx(db, func(ctx context.Context, tx *sql.Tx, r row) error { return q.withTx(tx).insertRow(ctx, r) }),
 		":exec":           repeated(q.insertRow),
@@ -52,5 +57,5 @@ func openSQLC(front frontend.Frontend, db *sql.DB) (Program, error) {
 	if front != frontend.MySQL {
 		writes[":one"] = repeated(q.insertReturning)
 	}
-	return Program{Writes: writes, Numbers: q.numbers}, nil
+	return Program{Writes: writes, Once: known(q.insertOnce), Numbers: q.numbers}, nil
 }

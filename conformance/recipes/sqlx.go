@@ -29,7 +29,7 @@ func openSQLX(front frontend.Frontend, db *sql.DB) (Program, error) {
 	if front != frontend.MySQL {
 		writes["Get from RETURNING"] = repeated(p.returning)
 	}
-	return Program{Writes: writes, Numbers: p.numbers}, nil
+	return Program{Writes: writes, Once: known(p.once), Numbers: p.numbers}, nil
 }
 
 // transaction does some work as sqlx's documentation does.
@@ -60,6 +60,13 @@ func (p sqlxProgram) prepared(ctx context.Context, r row) error {
 		}
 		defer s.Close() //nolint:errcheck // the statement may be on a dead host
 		_, err = s.ExecContext(ctx, r)
+		return err
+	})
+}
+
+func (p sqlxProgram) once(ctx context.Context, r row) error {
+	return p.transaction(ctx, func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(ctx, insertOnce(p.front), r.ID, r.Host)
 		return err
 	})
 }

@@ -11,7 +11,8 @@ import (
 
 type squirrelProgram struct {
 	squirrel.StatementBuilderType
-	db *sql.DB
+	db    *sql.DB
+	front frontend.Frontend
 }
 
 func openSquirrel(front frontend.Frontend, db *sql.DB) (Program, error) {
@@ -19,12 +20,12 @@ func openSquirrel(front frontend.Frontend, db *sql.DB) (Program, error) {
 	if front == frontend.MySQL {
 		placeholder = squirrel.Question
 	}
-	p := squirrelProgram{squirrel.StatementBuilder.PlaceholderFormat(placeholder), db}
+	p := squirrelProgram{squirrel.StatementBuilder.PlaceholderFormat(placeholder), db, front}
 	writes := map[string]Write{"RunWith in RunTx": inRunTx(db, p.inTx), "RunWith": repeated(p.single)}
 	if front != frontend.MySQL {
 		writes["RETURNING"] = repeated(p.returning)
 	}
-	return Program{Writes: writes, Numbers: p.numbers}, nil
+	return Program{Writes: writes, Once: known(p.once), Numbers: p.numbers}, nil
 }
 
 func (p squirrelProgram) insert(r row) squirrel.InsertBuilder {
@@ -38,6 +39,17 @@ func (p squirrelProgram) inTx(ctx context.Context, tx *sql.Tx, r row) error {
 
 func (p squirrelProgram) single(ctx context.Context, r row) error {
 	_, err := p.insert(r).RunWith(p.db).ExecContext(ctx)
+	return err
+}
+
+func (p squirrelProgram) once(ctx context.Context, r row) error {
+	insert := p.Insert("keyed").Columns("id", "host").Values(r.ID, r.Host)
+	if p.front == frontend.MySQL {
+		insert = insert.Options("ignore")
+	} else {
+		insert = insert.Suffix("on conflict do nothing")
+	}
+	_, err := insert.RunWith(p.db).ExecContext(ctx)
 	return err
 }
 

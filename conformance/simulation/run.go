@@ -113,7 +113,12 @@ func (r *run) setUp(workers int) error {
 	if r.pool, err = r.writers(r.newCensus([]string{"", fmt.Sprintf("seed-%d", r.seed)}[r.rng.IntN(2)]), workers); err != nil {
 		return err
 	}
-	return r.pool.exec(context.Background(), recipes.Table)
+	for _, table := range []string{recipes.Table, recipes.KeyedTable} {
+		if err := r.pool.exec(context.Background(), table); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *run) newCensus(id string) *census {
@@ -267,8 +272,10 @@ func (r *run) close(p *pool) {
 // checkData compares what the application was told with what is there.
 func (r *run) checkData() {
 	stored := map[string]int{}
-	for _, row := range r.cluster.Rows("writes") {
-		stored[row[0].(string)]++
+	for _, table := range []string{"writes", "keyed"} {
+		for _, row := range r.cluster.Rows(table) {
+			stored[row[0].(string)]++
+		}
 	}
 	for id := range r.acked {
 		if stored[id] != 1 {
