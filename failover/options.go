@@ -55,21 +55,21 @@ func init() {
 	core.Register(core.Info{
 		Code: "failover", Aliases: []string{"failover_v2", "failover2"}, Stage: core.StageFailover,
 		Params: params, Default: func(core.Settings) bool { return true }, New: fromSettings,
-		Doc: "Follows the cluster: verified connects, failover of writer and readers, no stale connections.",
+		Doc: "Lands every connection on the verified right host, follows the writer or a reader, drops connections to a demoted writer.",
 	})
 	core.Register(core.Info{
 		Code: "initial_connection", Stage: core.StageFailover, Params: initialParams, New: initialFromSettings,
-		Doc: "Opens connections of cluster endpoints directly to an instance of the right role. Part of failover.",
+		Doc: "Only the verified connects of failover.",
 	})
 	core.Register(core.Info{
 		Code: "stale_dns", Aliases: []string{"aurora_stale_dns"}, Stage: core.StageFailover,
 		New: func(core.Settings) (core.Plugin, error) { return &staleDNS{}, nil },
-		Doc: "Goes to the writer when a writer endpoint still leads to a reader. Part of failover.",
+		Doc: "Only failover's distrust of a writer endpoint that leads to a reader.",
 	})
 	core.Register(core.Info{
 		Code: "aurora_connection_tracker", Stage: core.StageFailover,
 		New: func(core.Settings) (core.Plugin, error) { return &tracker{}, nil },
-		Doc: "Drops connections to a writer that was replaced. Part of failover.",
+		Doc: "Only failover's dropping of connections to a demoted writer.",
 	})
 }
 

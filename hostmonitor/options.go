@@ -61,7 +61,7 @@ func init() {
 	core.Register(core.Info{
 		Code: "host_monitoring_v2", Aliases: []string{"host_monitoring", "efm", "efm2"}, Stage: core.StageMonitor,
 		Params: params, MonitorPrefix: monitorPrefix, Default: func(core.Settings) bool { return true }, New: fromSettings,
-		Doc: "Notices a dead host while calls wait for its answer, and cuts every connection to it.",
+		Doc: "Notices a host that hangs or has vanished while calls wait for it, and cuts every connection to it.",
 	})
 }
 

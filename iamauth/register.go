@@ -12,7 +12,7 @@ func init() {
 	core.Register(core.Info{
 		Code: Code, Stage: core.StageLogin, Params: params(), Conflicts: []string{"aws_secrets_manager", "federated_auth", "okta"},
 		Default: wanted, New: fromSettings,
-		Doc: "Logs in with IAM database authentication: tokens instead of passwords.",
+		Doc: "Logs in with IAM tokens instead of passwords.",
 	})
 }
 

@@ -19,7 +19,7 @@ func init() {
 		Conflicts: []string{"iam", "federated_auth", "okta"},
 		Default:   wanted,
 		New:       fromSettings,
-		Doc:       "Logs in with the user and password of a secret in AWS Secrets Manager.",
+		Doc:       "Logs in with a secret of AWS Secrets Manager, also while it is being rotated.",
 	})
 }
 

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/awsdb/awsdb/core"
@@ -188,24 +187,8 @@ func TestCommands(t *testing.T) {
 
 // TestApplicationTest keeps the page's example of a test equal to the one that runs here.
 func TestApplicationTest(t *testing.T) {
-	const begin, end = "<!-- application test: conformance/docs/application_test.go -->\n```go\n", "```\n"
-	page := read(t, credentials)
-	head, rest, ok := strings.Cut(page, begin)
-	_, tail, ok2 := strings.Cut(rest, "\n"+end)
-	if !ok || !ok2 {
-		t.Fatal("the page has lost the marks around its example of a test")
-	}
 	program := strings.Replace(read(t, "application_test.go"), "package docs_test\n", "package app_test\n", 1)
-	want := head + begin + program + end + tail
-	if *update {
-		if err := os.WriteFile(credentials, []byte(want), 0o644); err != nil { //nolint:gosec // a page is for everybody
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(want, page); diff != "" {
-		t.Errorf("the example is out of date; run go test ./docs -update:\n%s", diff)
-	}
+	replaceBetween(t, credentials, "<!-- application test: conformance/docs/application_test.go -->\n```go\n", "```\n", program)
 }
 
 // rows returns the cells of the tables between two marks, without the heads of the tables.
