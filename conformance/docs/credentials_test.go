@@ -191,13 +191,13 @@ func TestApplicationTest(t *testing.T) {
 	replaceBetween(t, credentials, "<!-- application test: conformance/docs/application_test.go -->\n```go\n", "```\n", program)
 }
 
-// rows returns the cells of the tables between two marks, without the heads of the tables.
-func rows(t *testing.T, begin, end string) [][]string {
+// rows returns the cells of the tables between two marks of a page, without the heads of the tables.
+func rows(t *testing.T, page, begin, end string) [][]string {
 	t.Helper()
-	_, rest, ok := strings.Cut(read(t, credentials), begin)
+	_, rest, ok := strings.Cut(read(t, page), begin)
 	text, _, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("the page has lost the marks %q", begin)
+		t.Fatalf("%s has lost the marks %q", page, begin)
 	}
 	var all [][]string
 	lines := strings.Split(text, "\n")
@@ -224,11 +224,14 @@ func quoted(cell string) []string {
 	return all
 }
 
-// TestNamesOfOtherWrappers: what the table calls the same is known by that name, and means that
-// parameter or plugin.
-func TestNamesOfOtherWrappers(t *testing.T) {
-	fold := func(name string) string { return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name)) }
-	known := map[string]string{} // the parameter or plugin by each of its folded names
+// fold brings a name to the form in which they are compared.
+func fold(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
+}
+
+// registered has the parameter or plugin of each folded name.
+func registered() map[string]string {
+	known := map[string]string{}
 	for _, i := range core.Plugins() {
 		for _, name := range append(i.Aliases, i.Code) {
 			known[fold(name)] = i.Code
@@ -240,7 +243,14 @@ func TestNamesOfOtherWrappers(t *testing.T) {
 			}
 		}
 	}
-	for _, row := range rows(t, "<!-- names of other wrappers: checked by conformance/docs -->", "<!-- end of names -->") {
+	return known
+}
+
+// TestNamesOfOtherWrappers: what the table calls the same is known by that name, and means that
+// parameter or plugin.
+func TestNamesOfOtherWrappers(t *testing.T) {
+	known := registered()
+	for _, row := range rows(t, credentials, "<!-- names of other wrappers: checked by conformance/docs -->", "<!-- end of names -->") {
 		here := quoted(row[1])
 		for _, name := range here {
 			if known[fold(name)] != name {

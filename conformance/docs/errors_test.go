@@ -24,7 +24,7 @@ var speakers = []string{
 // an ellipsis, anything may stand.
 func TestErrors(t *testing.T) {
 	said := strings.Join(sayings(t), "\n")
-	for _, row := range rows(t, "<!-- errors: checked by conformance/docs -->", "<!-- end of errors -->") {
+	for _, row := range rows(t, credentials, "<!-- errors: checked by conformance/docs -->", "<!-- end of errors -->") {
 		texts := quoted(row[0])
 		if len(texts) == 0 {
 			t.Errorf("no error in %q", row)
