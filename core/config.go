@@ -55,6 +55,11 @@ var unsupportedParams = map[string]string{
 	"enabletelemetry":         "there is no telemetry plugin yet; attach an Observer in code",
 	"telemetrytracesbackend":  "there is no telemetry plugin yet; attach an Observer in code",
 	"telemetrymetricsbackend": "there is no telemetry plugin yet; attach an Observer in code",
+	"telemetrysubmittoplevel": "there is no telemetry plugin yet; attach an Observer in code",
+	// Weights, in the spellings of the Go and the Python wrapper.
+	"roundrobinhostweightpairs":     anyReader,
+	"roundrobindefaultweight":       anyReader,
+	"weightedrandomhostweightpairs": anyReader,
 }
 
 // Params returns core's own parameters, for documentation.
@@ -177,7 +182,7 @@ func suspicious(key string, index map[string]takenParam) error {
 		return fmt.Errorf("unknown parameter %s: did you mean %s?", key, best)
 	}
 	if p := missingParam(key); p != nil {
-		return fmt.Errorf("unknown parameter %s: it looks like one of plugin %s, which is not linked in or does not know it; import _ %q", key, p.codes[0], p.importPath())
+		return p.paramProblem(key)
 	}
 	return nil
 }
@@ -280,7 +285,7 @@ func (r *registry) choose(s Settings) ([]*Info, []error) {
 		if i := r.lookup(code); i != nil {
 			chosen[i] = true
 		} else if p := missingPlugin(code); p != nil {
-			problems = append(problems, fmt.Errorf("plugin %s is not linked in: import _ %q", code, p.importPath()))
+			problems = append(problems, p.problem(code))
 		} else {
 			problems = append(problems, fmt.Errorf("unknown plugin %s: linked in are %s", code, r.listCodes()))
 		}

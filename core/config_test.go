@@ -219,7 +219,7 @@ func TestTakeErrors(t *testing.T) {
 		"not a mode":            {map[string]string{"failover_mode": "writer"}, []string{"want one of strict-writer, strict-reader, reader-or-writer"}},
 		"of a missing plugin":   {map[string]string{"secrets_manager_secret_id": "x"}, []string{"secrets_manager_secret_id", `import _ "github.com/awsdb/awsdb/secrets"`}},
 		"of another missing":    {map[string]string{"iamRegion": "x"}, []string{`import _ "github.com/awsdb/awsdb/iamauth"`}},
-		"bg":                    {map[string]string{"bgConnectTimeoutMs": "1"}, []string{`import _ "github.com/awsdb/awsdb/bluegreen"`}},
+		"bg":                    {map[string]string{"bgConnectTimeoutMs": "1"}, []string{"of plugin bg, which does not exist here yet"}},
 		"two spellings":         {map[string]string{"failover_timeout_sec": "30", "failoverTimeoutMs": "30000"}, []string{"failoverTimeoutMs and failover_timeout_sec are the same parameter: keep one"}},
 		"two spellings of ours": {map[string]string{"plugins": "none", "wrapper_plugins": "none"}, []string{"plugins and wrapper_plugins are the same parameter: keep one"}},
 		"unsupported":           {map[string]string{"socket_timeout": "5"}, []string{"parameter socket_timeout is not supported", "statement_timeout"}},

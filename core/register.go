@@ -158,29 +158,53 @@ func (r *registry) lookup(code string) *Info {
 
 // knownPlugin says where a plugin that may not be linked in comes from.
 type knownPlugin struct {
-	module string   // folder below the module prefix
-	codes  []string // codes and aliases
-	params []string // folded prefixes of its parameters
+	module  string   // folder below the module prefix; "" if there is no such plugin yet
+	codes   []string // codes and aliases
+	params  []string // folded prefixes of its parameters
+	instead string   // what there is, if there is no such plugin
 }
 
 // knownPlugins lets a DSN that needs a plugin which the binary does not hold
 // name the missing import. It is documentation only: no code depends on it.
 var knownPlugins = []knownPlugin{
-	{"failover", []string{"failover", "failover_v2", "failover2", "gdb_failover", "aurora_connection_tracker", "stale_dns", "initial_connection"},
-		[]string{"failover", "enablefailover", "enableclusterawarefailover", "enableconnectfailover", "openconnectionretry", "initialconnection", "readerinitialconnection", "activehomefailover", "inactivehomefailover"}},
-	{"hostmonitor", []string{"host_monitoring_v2", "host_monitoring", "efm", "efm2"}, []string{"failuredetection", "monitordisposal", "monitoring"}},
-	{"readwrite", []string{"read_write_splitting", "srw", "gdb_rw", "auto_read_write_splitting"}, []string{"readerhostselector", "srw", "gdbrw", "gdbenable"}},
-	{"fastestresponse", []string{"fastest_response_strategy"}, []string{"responsemeasurement"}},
-	{"iamauth", []string{"iam"}, []string{"iamhost", "iamdefaultport", "iamregion", "iamexpiration", "iamaccesstoken", "iaminsecuretransport", "awsprofile"}},
+	{"", []string{"gdb_failover"}, []string{"failoverhomeregion", "activehomefailover", "inactivehomefailover"}, "plugin failover follows the writer of a global database, too"},
+	{"failover", []string{"failover", "failover_v2", "failover2", "aurora_connection_tracker", "stale_dns", "initial_connection"},
+		[]string{"failover", "enablefailover", "enableclusterawarefailover", "enableconnectfailover", "openconnectionretry", "initialconnection", "readerinitialconnection"}, ""},
+	{"hostmonitor", []string{"host_monitoring_v2", "host_monitoring", "efm", "efm2"}, []string{"failuredetection", "monitordisposal", "monitoring"}, ""},
+	{"", []string{"read_write_splitting", "srw", "gdb_rw", "gdb_read_write_splitting", "auto_read_write_splitting"}, []string{"readerhostselector", "srw", "gdbrw", "gdbenable"}, twoPools},
+	{"", []string{"fastest_response_strategy"}, []string{"responsemeasurement"}, anyReader},
+	{"iamauth", []string{"iam"}, []string{"iamhost", "iamdefaultport", "iamregion", "iamexpiration", "iamaccesstoken", "iaminsecuretransport", "awsprofile"}, ""},
 	{"secrets", []string{"aws_secrets_manager", "secrets_manager", "aws_secrets_manager2", "secrets_manager2"},
-		[]string{"secretsmanager", "secretid", "secretregion", "secretendpoint", "secretusername", "secretpassword", "secretexpiration"}},
+		[]string{"secretsmanager", "secretid", "secretregion", "secretendpoint", "secretusername", "secretpassword", "secretexpiration"}, ""},
 	{"federated/adfs", []string{"federated_auth"},
-		[]string{"idp", "iamrolearn", "iamidparn", "rpidentifier", "iamtokenexpiration", "dbuser", "httprequestconnecttimeout", "httptimeout", "httpclient", "sslsecure", "sslinsecure"}},
-	{"federated/okta", []string{"okta"}, []string{"appid"}},
-	{"customendpoint", []string{"custom_endpoint"}, []string{"customendpoint", "waitforcustomendpoint"}},
-	{"bluegreen", []string{"bg"}, []string{"bgid", "bgconnect", "bginterval", "bgswitchover", "bgsuspend", "bgbaseline", "bgincreased", "bghigh"}},
-	{"limitless", []string{"limitless"}, []string{"limitless"}},
-	{"devfault", []string{"dev"}, nil},
+		[]string{"idp", "iamrolearn", "iamidparn", "rpidentifier", "iamtokenexpiration", "dbuser", "httprequestconnecttimeout", "httptimeout", "httpclient", "sslsecure", "sslinsecure"}, ""},
+	{"federated/okta", []string{"okta"}, []string{"appid"}, ""},
+	{"", []string{"custom_endpoint"}, []string{"customendpoint", "waitforcustomendpoint"}, "a custom endpoint is taken at its word, and its members are not looked up"},
+	{"", []string{"bg"}, []string{"bgid", "bgdid", "bluegreen", "bgconnect", "bginterval", "bgswitchover", "bgsuspend", "bgbaseline", "bgincreased", "bghigh"}, "blue/green switchovers are not followed"},
+	{"", []string{"limitless"}, []string{"limitless"}, "name the endpoint of the shard group"},
+	{"", []string{"dev"}, nil, "package lab has clusters with faults on demand"},
+	{"", []string{"connect_time", "execution_time"}, nil, "otelsql around the connector measures both"},
+}
+
+const (
+	twoPools  = "open two pools with the same cluster_id, one on the cluster endpoint and one on the reader endpoint"
+	anyReader = "readers are chosen by random or round_robin"
+)
+
+// problem says what a DSN lacks that names the plugin by one of its codes.
+func (p *knownPlugin) problem(code string) error {
+	if p.module == "" {
+		return fmt.Errorf("plugin %s does not exist here yet: take it out; %s", code, p.instead)
+	}
+	return fmt.Errorf("plugin %s is not linked in: import _ %q", code, p.importPath())
+}
+
+// paramProblem says the same of a DSN that has one of the plugin's parameters.
+func (p *knownPlugin) paramProblem(key string) error {
+	if p.module == "" {
+		return fmt.Errorf("parameter %s is of plugin %s, which does not exist here yet: take it out; %s", key, p.codes[0], p.instead)
+	}
+	return fmt.Errorf("unknown parameter %s: it looks like one of plugin %s, which is not linked in or does not know it; import _ %q", key, p.codes[0], p.importPath())
 }
 
 // importPath is that of the module that has the plugin.

@@ -188,6 +188,8 @@ func TestChoiceOfPluginsErrors(t *testing.T) {
 	}{
 		"not linked in":           {"iam", []string{`plugin iam is not linked in: import _ "github.com/awsdb/awsdb/iamauth"`}},
 		"not linked in, nested":   {"federatedAuth", []string{`import _ "github.com/awsdb/awsdb/federated/adfs"`}},
+		"does not exist yet":      {"gdbReadWriteSplitting", []string{"plugin gdbReadWriteSplitting does not exist here yet: take it out; open two pools"}},
+		"not part of failover":    {"gdb_failover", []string{"plugin gdb_failover does not exist here yet: take it out; plugin failover follows"}},
 		"unknown":                 {"nonsense", []string{"unknown plugin nonsense", "alpha, beta"}},
 		"conflict":                {"beta,alpha", []string{"plugins alpha and beta cannot run together: keep one"}},
 		"constructor fails":       {"broken", []string{"plugin broken: the certificate file is missing"}},
@@ -221,20 +223,24 @@ func TestChoiceOfPluginsErrors(t *testing.T) {
 }
 
 // Every plugin of the design is known by all its codes, so that the error can
-// name the import.
+// name the import, or say that there is none yet.
 func TestKnownPluginsNameTheirImport(t *testing.T) {
+	const none = "does not exist here yet"
 	tests := map[string]string{ // design.md, Rooms
-		"failover": "failover", "failover_v2": "failover", "failover2": "failover", "gdb_failover": "failover", "gdbFailover": "failover",
+		"failover": "failover", "failover_v2": "failover", "failover2": "failover", "gdb_failover": none, "gdbFailover": none,
 		"aurora_connection_tracker": "failover", "auroraConnectionTracker": "failover", "stale_dns": "failover", "initial_connection": "failover",
 		"host_monitoring_v2": "hostmonitor", "host_monitoring": "hostmonitor", "efm": "hostmonitor", "efm2": "hostmonitor",
-		"read_write_splitting": "readwrite", "srw": "readwrite", "gdb_rw": "readwrite", "fastest_response_strategy": "fastestresponse",
+		"read_write_splitting": none, "srw": none, "gdb_rw": none, "fastest_response_strategy": none,
 		"iam": "iamauth", "aws_secrets_manager": "secrets", "federated_auth": "federated/adfs", "okta": "federated/okta",
-		"custom_endpoint": "customendpoint", "bg": "bluegreen", "limitless": "limitless", "dev": "devfault",
+		"custom_endpoint": none, "bg": none, "limitless": none, "dev": none, "connectTime": none, "executionTime": none,
 	}
 	for code, module := range tests {
 		_, err := buildFrom(t, &registry{}, map[string]string{"plugins": code})
-		want := `import _ "github.com/awsdb/awsdb/` + module + `"`
-		if err == nil || !strings.Contains(err.Error(), want) {
+		want := none
+		if module != none {
+			want = `import _ "github.com/awsdb/awsdb/` + module + `"`
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "import") != (module != none) {
 			t.Errorf("plugins=%s: %v, want %s", code, err, want)
 		}
 	}
@@ -273,6 +279,21 @@ func TestRegisterPanicsOnItsOwnDuplicates(t *testing.T) {
 	c.Params = []Param{{Name: "number", Kind: Int, Default: "x"}}
 	if !panics(func() { registryOf(c) }) {
 		t.Error("a default that does not parse: no panic")
+	}
+}
+
+// Parameters of plugins that other wrappers have and awsdb has not do not reach the server, either, which would take them
+// for its own settings. The error does not send anybody after a module that does not exist.
+func TestParamsOfPluginsThatDoNotExist(t *testing.T) {
+	for _, key := range []string{
+		"failoverHomeRegion", "active_home_failover_mode", "readerHostSelectorStrategy", "srwReadEndpoint", "gdbRwHomeRegion", "responseMeasurementIntervalMs",
+		"customEndpointRegion", "wait_for_custom_endpoint_info", "bgdId", "bgd_id", "bgBaselineMs", "blue-green-monitoring-connect_timeout", "limitlessConnectMaxRetries",
+		"roundRobinHostWeightPairs", "round_robin_default_weight", "weighted_random_host_weight_pairs", "telemetrySubmitToplevel",
+	} {
+		_, err := registryOf().take(map[string]string{key: "secret value"})
+		if err == nil || !strings.Contains(err.Error(), key) || strings.Contains(err.Error(), "import") || strings.Contains(err.Error(), "secret value") {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }
 

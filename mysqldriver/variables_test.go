@@ -72,7 +72,7 @@ func TestMisspeltParametersDoNot(t *testing.T) {
 		"topology_refesh_ms":         "did you mean topology_refresh_ms?",
 		"iamRegion":                  `import _ "github.com/awsdb/awsdb/iamauth"`,
 		"secretsManagerSecretId":     `import _ "github.com/awsdb/awsdb/secrets"`,
-		"readerHostSelectorStrategy": `import _ "github.com/awsdb/awsdb/readwrite"`,
+		"readerHostSelectorStrategy": "does not exist here yet",
 		"socketTimeout":              "is not supported",
 		"wrapperProfileName":         "is not supported",
 	} {
