@@ -1,9 +1,13 @@
 package cluster
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/awsdb/awsdb/lab"
 )
@@ -20,6 +24,19 @@ var (
 	PostgreSQL = Engine{Name: "postgresql", Driver: "awspg", flavor: lab.AuroraPG}
 	MySQL      = Engine{Name: "mysql", Driver: "awsmysql", flavor: lab.AuroraMySQL}
 )
+
+// Duplicate tells whether the engine's driver says in err that a unique constraint was violated.
+func (e Engine) Duplicate(err error) bool {
+	var pg *pgconn.PgError
+	var my *mysql.MySQLError
+	switch e {
+	case PostgreSQL:
+		return errors.As(err, &pg) && pg.Code == "23505"
+	case MySQL:
+		return errors.As(err, &my) && my.Number == 1062
+	}
+	return false
+}
 
 // EachReal runs a test on a cluster of real servers of each engine. The names of the cluster work for all of this
 // process, so that c.DSN(c.Endpoint()) is what a user has in DATABASE_URL. So such tests cannot be parallel.
