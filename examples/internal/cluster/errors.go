@@ -8,9 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -133,7 +130,7 @@ func during(t *testing.T, c *lab.Cluster, statement string, do func(), call func
 	select {
 	case err := <-result:
 		return err
-	case <-time.After(Patience):
+	case <-time.After(Patience): //ci:wait only a test that fails waits so long
 		t.Fatalf("%s has not ended within %v", statement, Patience)
 		return nil
 	}
@@ -163,12 +160,7 @@ func checkLost(t *testing.T, err error) {
 // checkDuplicate wants the driver's error about a row that exists.
 func checkDuplicate(t *testing.T, e Engine, err error) {
 	t.Helper()
-	var ofPostgreSQL *pgconn.PgError
-	var ofMySQL *mysql.MySQLError
-	switch {
-	case e == PostgreSQL && errors.As(err, &ofPostgreSQL) && ofPostgreSQL.Code == "23505":
-	case e == MySQL && errors.As(err, &ofMySQL) && ofMySQL.Number == 1062:
-	default:
+	if !e.Duplicate(err) {
 		t.Errorf("error %v, want the driver's about a unique key", err)
 	}
 	if core.SafeToRepeat(err) || core.ClassOf(err) != core.ClassNone {
