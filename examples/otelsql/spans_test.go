@@ -23,17 +23,9 @@ import (
 	"github.com/awsdb/awsdb/pgdriver"
 )
 
-// eachSimulated runs a test on a simulated cluster of each engine.
-func eachSimulated(t *testing.T, test func(t *testing.T, e cluster.Engine, c *lab.Cluster)) {
-	t.Helper()
-	for _, e := range []cluster.Engine{cluster.PostgreSQL, cluster.MySQL} {
-		t.Run(e.Name, func(t *testing.T) { test(t, e, cluster.StartSimulated(t, e)) })
-	}
-}
-
 // TestSpans: which spans a call makes, with ! where they failed.
 func TestSpans(t *testing.T) {
-	eachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		r := newRecorder()
 		db := opened(t, e, c, r)
 		ctx, insert := t.Context(), insertBeat(e.Driver)
@@ -65,12 +57,7 @@ func TestSpans(t *testing.T) {
 		if names := r.take(); !slices.Contains(names, "sql.connector.connect") || slices.ContainsFunc(names, failed) {
 			t.Errorf("spans of a call on a lost connection: %v, want a connect and none that failed", names)
 		}
-		c.Writer().OnStatement(func(s lab.Statement) lab.Fate {
-			if strings.HasPrefix(s.SQL, "CREATE") {
-				return lab.CutAfter()
-			}
-			return lab.Run()
-		})
+		cluster.Strike(c, "CREATE", lab.CutAfter())
 		step("a call whose answer is lost", func() { _ = prepare(ctx, db) }, "sql.conn.exec!")
 	})
 }
@@ -79,7 +66,7 @@ func failed(name string) bool { return strings.HasSuffix(name, "!") }
 
 // TestForms: a handle is made of a connector, of a name that otelsql registers, or by otelsql.Open, which open uses.
 func TestForms(t *testing.T) {
-	eachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		r := newRecorder()
 		k, err := connector(e, c.DSN(c.Endpoint()))
 		if err != nil {
@@ -156,7 +143,7 @@ func checkUnwrap(t *testing.T, e cluster.Engine, db *sql.DB) {
 
 // TestStats: the pool's numbers are metrics.
 func TestStats(t *testing.T) {
-	eachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		reader := metric.NewManualReader()
 		meters := metric.NewMeterProvider(metric.WithReader(reader))
 		db := opened(t, e, c, newRecorder())

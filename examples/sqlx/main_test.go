@@ -163,58 +163,47 @@ func checkArrays(t *testing.T, w *warehouse) {
 
 // TestCommitInDoubt: when the answer to the COMMIT is lost, the order is found and not taken again.
 func TestCommitInDoubt(t *testing.T) {
-	for _, e := range []cluster.Engine{cluster.PostgreSQL, cluster.MySQL} {
-		t.Run(e.Name, func(t *testing.T) {
-			c := cluster.StartSimulated(t, e)
-			w := opened(t, e, c)
-			ctx := cluster.Context(t)
-			if err := w.prepare(ctx); err != nil {
-				t.Fatal(err)
-			}
-			id, err := w.deliver(ctx, article{Name: "screw", Price: "0.01", Properties: types.JSONText("{}"), Stock: 3})
-			if err != nil {
-				t.Fatal(err)
-			}
-			lost := cluster.LoseCommit(c)
-			if err := w.take(ctx, order{ID: "1", Article: id, Amount: 1}); err != nil {
-				t.Fatal(err)
-			}
-			found, err := w.articles(ctx, []int64{id})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if found[0].Stock != 2 || !lost() {
-				t.Errorf("%d are in stock, want 2; a COMMIT was lost: %v", found[0].Stock, lost())
-			}
-		})
-	}
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		w := opened(t, e, c)
+		ctx := cluster.Context(t)
+		if err := w.prepare(ctx); err != nil {
+			t.Fatal(err)
+		}
+		id, err := w.deliver(ctx, article{Name: "screw", Price: "0.01", Properties: types.JSONText("{}"), Stock: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost := cluster.LoseCommit(c)
+		if err := w.take(ctx, order{ID: "1", Article: id, Amount: 1}); err != nil {
+			t.Fatal(err)
+		}
+		found, err := w.articles(ctx, []int64{id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found[0].Stock != 2 || !lost() {
+			t.Errorf("%d are in stock, want 2; a COMMIT was lost: %v", found[0].Stock, lost())
+		}
+	})
 }
 
 // TestLossWhileReading: Select leaves what it had read in the slice, and says so by its error only.
 func TestLossWhileReading(t *testing.T) {
-	for _, e := range []cluster.Engine{cluster.PostgreSQL, cluster.MySQL} {
-		t.Run(e.Name, func(t *testing.T) {
-			c := cluster.StartSimulated(t, e)
-			w := opened(t, e, c)
-			ctx := cluster.Context(t)
-			for _, statement := range []string{"CREATE TABLE numbers (n bigint)", "INSERT INTO numbers VALUES (1), (2), (3)"} {
-				if _, err := w.db.ExecContext(ctx, statement); err != nil {
-					t.Fatal(err)
-				}
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		w := opened(t, e, c)
+		ctx := cluster.Context(t)
+		for _, statement := range []string{"CREATE TABLE numbers (n bigint)", "INSERT INTO numbers VALUES (1), (2), (3)"} {
+			if _, err := w.db.ExecContext(ctx, statement); err != nil {
+				t.Fatal(err)
 			}
-			c.Writer().OnStatement(func(s lab.Statement) lab.Fate {
-				if s.SQL == "SELECT n FROM numbers" {
-					return lab.CutAfterRows(2)
-				}
-				return lab.Run()
-			})
-			var numbers []int64
-			err := w.db.SelectContext(ctx, &numbers, "SELECT n FROM numbers")
-			if !errors.Is(err, core.ErrFailoverSuccess) || len(numbers) != 2 {
-				t.Errorf("numbers %v, error %v, want two and %q", numbers, err, core.ErrFailoverSuccess)
-			}
-		})
-	}
+		}
+		cluster.Strike(c, "SELECT n FROM numbers", lab.CutAfterRows(2))
+		var numbers []int64
+		err := w.db.SelectContext(ctx, &numbers, "SELECT n FROM numbers")
+		if !errors.Is(err, core.ErrFailoverSuccess) || len(numbers) != 2 {
+			t.Errorf("numbers %v, error %v, want two and %q", numbers, err, core.ErrFailoverSuccess)
+		}
+	})
 }
 
 // TestTxWithoutName: an sqlx.Tx around the Tx of core.RunTx does not know which placeholders to write, the DB does.

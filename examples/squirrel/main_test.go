@@ -130,27 +130,24 @@ func checkPostgreSQL(t *testing.T, s *statistics) {
 
 // TestCommitInDoubt: when the answer to the COMMIT is lost, the visit is found and not counted again.
 func TestCommitInDoubt(t *testing.T) {
-	for _, e := range []cluster.Engine{cluster.PostgreSQL, cluster.MySQL} {
-		t.Run(e.Name, func(t *testing.T) {
-			c := cluster.StartSimulated(t, e)
-			s := opened(t, e, c)
-			ctx := cluster.Context(t)
-			if err := s.prepare(ctx); err != nil {
-				t.Fatal(err)
-			}
-			page, err := s.page(ctx, "/index.html")
-			if err != nil {
-				t.Fatal(err)
-			}
-			lost := cluster.LoseCommit(c)
-			if err := s.count(ctx, visit{ID: "a", Page: page, At: time.Now(), Headers: []byte("{}")}); err != nil {
-				t.Fatal(err)
-			}
-			if got := visits(t, s); got != 1 || !lost() {
-				t.Errorf("%d visits were counted, want 1; a COMMIT was lost: %v", got, lost())
-			}
-		})
-	}
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		s := opened(t, e, c)
+		ctx := cluster.Context(t)
+		if err := s.prepare(ctx); err != nil {
+			t.Fatal(err)
+		}
+		page, err := s.page(ctx, "/index.html")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost := cluster.LoseCommit(c)
+		if err := s.count(ctx, visit{ID: "a", Page: page, At: time.Now(), Headers: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+		if got := visits(t, s); got != 1 || !lost() {
+			t.Errorf("%d visits were counted, want 1; a COMMIT was lost: %v", got, lost())
+		}
+	})
 }
 
 func opened(t *testing.T, e cluster.Engine, c *lab.Cluster, params ...string) *statistics {
