@@ -4,14 +4,13 @@
 //	export DATABASE_URL='postgres://app:secret@mydb.cluster-c9xyz0abcdef.us-east-1.rds.amazonaws.com/app'
 //	go run ./otelsql
 //
-// For MySQL: DATABASE_URL='mysql://app:secret@…/app?interpolateParams=true' go run ./otelsql -driver awsmysql
+// or mysql://app:secret@…/app?interpolateParams=true for MySQL.
 package main
 
 import (
 	"context"
 	"database/sql"
 	"errors"
-	"flag"
 	"fmt"
 	"log"
 	"math/rand/v2"
@@ -25,24 +24,22 @@ import (
 	_ "github.com/awsdb/awsdb/failover"
 	_ "github.com/awsdb/awsdb/hostmonitor"
 	"github.com/awsdb/awsdb/mysqldriver"
-	"github.com/awsdb/awsdb/pgdriver"
 )
 
 func main() {
-	driver := flag.String("driver", pgdriver.Name, "awspg or awsmysql")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *driver, os.Getenv("DATABASE_URL"))
+	err := run(ctx)
 	stop()
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, driver, dsn string) (err error) {
+func run(ctx context.Context) (err error) {
 	tracing := trace.NewTracerProvider(trace.WithSyncer(printer{}))
 	defer func() { err = errors.Join(err, tracing.Shutdown(context.WithoutCancel(ctx))) }()
-	db, err := open(driver, dsn, tracing)
+	url := os.Getenv("DATABASE_URL")
+	db, err := open(url, tracing)
 	if err != nil {
 		return err
 	}
@@ -50,7 +47,7 @@ func run(ctx context.Context, driver, dsn string) (err error) {
 	if err := prepare(ctx, db); err != nil {
 		return err
 	}
-	insert := insertBeat(driver)
+	insert := insertBeat(driverOf(url))
 	pace := time.NewTicker(time.Second)
 	defer pace.Stop()
 	for {

@@ -120,7 +120,7 @@ func (r recorder) take() (names []string) {
 // opened is closed by db.Close alone: that awsdb's goroutines end with it is for goleak to see.
 func opened(t *testing.T, e cluster.Engine, c *lab.Cluster, r recorder, params ...string) *sql.DB {
 	t.Helper()
-	db, err := open(e.Driver, c.DSN(c.Endpoint(), params...), r.tracing)
+	db, err := open(c.DSN(c.Endpoint(), params...), r.tracing)
 	if err != nil {
 		t.Fatal(err)
 	}

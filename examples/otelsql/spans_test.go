@@ -96,7 +96,7 @@ func TestForms(t *testing.T) {
 		if diff := cmp.Diff(want, r.take()); diff != "" {
 			t.Errorf("spans (-want +got):\n%s", diff)
 		}
-		_, err = open(e.Driver, c.DSN(c.Endpoint(), "failover_timeout_sec=soon"), r.tracing)
+		_, err = open(c.DSN(c.Endpoint(), "failover_timeout_sec=soon"), r.tracing)
 		if !errors.Is(err, core.ErrConfig) || strings.Contains(err.Error(), password) {
 			t.Errorf("error %v, want one about the configuration", err)
 		}

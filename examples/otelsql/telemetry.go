@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"strings"
 
 	"github.com/XSAM/otelsql"
 	"go.opentelemetry.io/otel/attribute"
@@ -11,17 +12,27 @@ import (
 
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/mysqldriver"
+	"github.com/awsdb/awsdb/pgdriver"
 )
 
 // open is sql.Open with spans around awsdb's calls. It connects nothing yet.
-func open(driverName, dsn string, tracing trace.TracerProvider) (*sql.DB, error) {
-	return otelsql.Open(driverName, dsn, options(driverName, tracing)...)
+func open(url string, tracing trace.TracerProvider) (*sql.DB, error) {
+	driver := driverOf(url)
+	return otelsql.Open(driver, url, options(driver, tracing)...)
+}
+
+// driverOf is the driver of a connection string.
+func driverOf(url string) string {
+	if strings.HasPrefix(url, "postgres") {
+		return pgdriver.Name
+	}
+	return mysqldriver.Name
 }
 
 // options make a span of each call of the application, and of each connect.
-func options(driverName string, tracing trace.TracerProvider) []otelsql.Option {
+func options(driver string, tracing trace.TracerProvider) []otelsql.Option {
 	system := attribute.String("db.system.name", "postgresql")
-	if driverName == mysqldriver.Name {
+	if driver == mysqldriver.Name {
 		system = attribute.String("db.system.name", "mysql")
 	}
 	return []otelsql.Option{

@@ -19,7 +19,6 @@ import (
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/examples/internal/cluster"
 	"github.com/awsdb/awsdb/lab"
-	"github.com/awsdb/awsdb/pgdriver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -208,7 +207,7 @@ func TestLossWhileReading(t *testing.T) {
 
 // TestTxWithoutName: an sqlx.Tx around the Tx of core.RunTx does not know which placeholders to write, the DB does.
 func TestTxWithoutName(t *testing.T) {
-	w, err := open(pgdriver.Name, "host=localhost")
+	w, err := open("postgres://localhost")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +226,7 @@ func opened(t *testing.T, e cluster.Engine, c *lab.Cluster, params ...string) *w
 	if e == cluster.MySQL {
 		params = append(params, "parseTime=true")
 	}
-	w, err := open(e.Driver, c.DSN(c.Endpoint(), params...))
+	w, err := open(c.DSN(c.Endpoint(), params...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,17 +74,18 @@ type warehouse struct {
 }
 
 // open connects nothing yet. sqlx chooses between ? and $1 by the driver's name, and does not know ours.
-func open(driver, dsn string) (*warehouse, error) {
+func open(url string) (*warehouse, error) {
 	sqlx.BindDriver(pgdriver.Name, sqlx.DOLLAR)
 	sqlx.BindDriver(mysqldriver.Name, sqlx.QUESTION)
-	db, err := sqlx.Open(driver, dsn)
+	driver, sql := mysqldriver.Name, mySQL
+	if strings.HasPrefix(url, "postgres") {
+		driver, sql = pgdriver.Name, postgreSQL
+	}
+	db, err := sqlx.Open(driver, url)
 	if err != nil {
 		return nil, err
 	}
-	if driver == mysqldriver.Name {
-		return &warehouse{db, mySQL}, nil
-	}
-	return &warehouse{db, postgreSQL}, nil
+	return &warehouse{db, sql}, nil
 }
 
 // prepare makes the tables, if that has not been done yet.

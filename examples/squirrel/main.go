@@ -4,12 +4,11 @@
 //	export DATABASE_URL='postgres://app:secret@mydb.cluster-c9xyz0abcdef.us-east-1.rds.amazonaws.com/app'
 //	go run ./squirrel
 //
-// For MySQL: DATABASE_URL='mysql://app:secret@…/app?parseTime=true' go run ./squirrel -driver awsmysql
+// or mysql://app:secret@…/app?parseTime=true for MySQL.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"log"
 	"math/rand/v2"
@@ -19,22 +18,21 @@ import (
 
 	_ "github.com/awsdb/awsdb/failover"
 	_ "github.com/awsdb/awsdb/hostmonitor"
-	"github.com/awsdb/awsdb/pgdriver"
+	_ "github.com/awsdb/awsdb/mysqldriver"
+	_ "github.com/awsdb/awsdb/pgdriver"
 )
 
 func main() {
-	driver := flag.String("driver", pgdriver.Name, "awspg or awsmysql")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *driver, os.Getenv("DATABASE_URL"))
+	err := run(ctx)
 	stop()
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, driver, dsn string) error {
-	s, err := open(driver, dsn)
+func run(ctx context.Context) error {
+	s, err := open(os.Getenv("DATABASE_URL"))
 	if err != nil {
 		return err
 	}

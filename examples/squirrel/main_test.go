@@ -155,7 +155,7 @@ func opened(t *testing.T, e cluster.Engine, c *lab.Cluster, params ...string) *s
 	if e == cluster.MySQL {
 		params = append(params, "parseTime=true")
 	}
-	s, err := open(e.Driver, c.DSN(c.Endpoint(), params...))
+	s, err := open(c.DSN(c.Endpoint(), params...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/Masterminds/squirrel"
 
 	"github.com/awsdb/awsdb/core"
-	"github.com/awsdb/awsdb/mysqldriver"
 )
 
 var (
@@ -41,16 +40,16 @@ type statistics struct {
 }
 
 // open connects nothing yet.
-func open(driver, dsn string) (*statistics, error) {
-	db, err := sql.Open(driver, dsn)
+func open(url string) (*statistics, error) {
+	driver, build := "awsmysql", squirrel.StatementBuilder
+	if strings.HasPrefix(url, "postgres") { // Squirrel writes ? unless told otherwise
+		driver, build = "awspg", build.PlaceholderFormat(squirrel.Dollar)
+	}
+	db, err := sql.Open(driver, url)
 	if err != nil {
 		return nil, err
 	}
-	s := &statistics{db: db, prepared: squirrel.NewStmtCache(db), build: squirrel.StatementBuilder, mysql: driver == mysqldriver.Name}
-	if !s.mysql { // Squirrel writes ? unless told otherwise
-		s.build = s.build.PlaceholderFormat(squirrel.Dollar)
-	}
-	return s, nil
+	return &statistics{db: db, prepared: squirrel.NewStmtCache(db), build: build, mysql: driver == "awsmysql"}, nil
 }
 
 func (s *statistics) close() error {

@@ -11,7 +11,6 @@ import (
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/examples/sqlc/databasesql/mysql"
 	"github.com/awsdb/awsdb/examples/sqlc/databasesql/postgresql"
-	"github.com/awsdb/awsdb/mysqldriver"
 )
 
 var (
@@ -60,8 +59,12 @@ type bank struct {
 
 // open connects, makes the tables and opens the accounts, if that has not been done yet, and prepares the statements.
 // Those are prepared again, by themselves, on each new connection.
-func open(ctx context.Context, driver, dsn string) (b *bank, err error) {
-	db, err := sql.Open(driver, dsn)
+func open(ctx context.Context, url string) (b *bank, err error) {
+	driver, schema := "awsmysql", schemaMySQL
+	if strings.HasPrefix(url, "postgres") {
+		driver, schema = "awspg", schemaPostgreSQL
+	}
+	db, err := sql.Open(driver, url)
 	if err != nil {
 		return nil, err
 	}
@@ -71,24 +74,21 @@ func open(ctx context.Context, driver, dsn string) (b *bank, err error) {
 		}
 	}()
 	b = &bank{db: db}
-	if driver == mysqldriver.Name {
-		if err := b.prepare(ctx, schemaMySQL); err != nil {
-			return nil, err
-		}
-		q, err := mysql.Prepare(ctx, db)
-		if err != nil {
-			return nil, err
-		}
-		b.queries = onMySQL{q}
-	} else {
-		if err := b.prepare(ctx, schemaPostgreSQL); err != nil {
-			return nil, err
-		}
+	if err := b.prepare(ctx, schema); err != nil {
+		return nil, err
+	}
+	if driver == "awspg" {
 		q, err := postgresql.Prepare(ctx, db)
 		if err != nil {
 			return nil, err
 		}
 		b.queries = onPostgreSQL{q}
+	} else {
+		q, err := mysql.Prepare(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		b.queries = onMySQL{q}
 	}
 	return b, b.openAccounts(ctx)
 }

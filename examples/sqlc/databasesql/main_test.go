@@ -91,7 +91,7 @@ func listTransfers(ctx context.Context, b *bank) (n int, err error) {
 
 func opened(t *testing.T, e cluster.Engine, c *lab.Cluster) *bank {
 	t.Helper()
-	b, err := open(t.Context(), e.Driver, c.DSN(c.Endpoint()))
+	b, err := open(t.Context(), c.DSN(c.Endpoint()))
 	if err != nil {
 		t.Fatal(err)
 	}
