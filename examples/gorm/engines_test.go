@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql/driver"
 	"errors"
 	"math"
@@ -87,7 +88,24 @@ func TestEngines(t *testing.T) {
 		t.Run("failover", func(t *testing.T) {
 			testPreparedStatements(t, c, connect(t, c.DSN(c.Endpoint(), parseTime(e)...), prepared))
 		})
+		t.Run("errors", func(t *testing.T) {
+			cluster.CheckErrors(t, e, c, func(params ...string) cluster.Calls {
+				return callsOf(connect(t, c.DSN(c.Endpoint(), params...), func(cfg *gorm.Config) { cfg.TranslateError = false }))
+			})
+		})
 	})
+}
+
+// callsOf is how GORM runs SQL that is not its own.
+func callsOf(db *gorm.DB) cluster.Calls {
+	return cluster.Calls{
+		Exec: func(ctx context.Context, statement string) error { return db.WithContext(ctx).Exec(statement).Error },
+		InTx: func(ctx context.Context, work func(func(string) error) error) error {
+			return db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+				return work(func(statement string) error { return tx.Exec(statement).Error })
+			})
+		},
+	}
 }
 
 // testMigrator makes the table of parcels, from an older one.
