@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 	"gorm.io/plugin/dbresolver"
 
 	"github.com/awsdb/awsdb/examples/internal/cluster"
@@ -89,5 +91,49 @@ func TestReaders(t *testing.T) {
 			t.Errorf("the only reader is lost: %v", err)
 		}
 		goes("a query without readers", db, "mydb-2")
+	})
+}
+
+// TestReaderLost: the query that a reader was answering ends with an error, and goes elsewhere when it is repeated.
+func TestReaderLost(t *testing.T) {
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		db := connect(t, c.DSN(c.Endpoint(), append(parseTime(e), "cluster_id=shop")...)).WithContext(cluster.Context(t))
+		if err := prepare(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		readers, dialector, err := openPool(c.DSN(c.ReaderEndpoint(), append(parseTime(e), "cluster_id=shop")...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer readers.Close()
+		if err := readFrom(db, dialector); err != nil {
+			t.Fatal(err)
+		}
+		for _, reader := range c.Readers() {
+			reader.OnStatement(func(s lab.Statement) lab.Fate {
+				if strings.Contains(s.SQL, "products") {
+					return lab.CutAfter()
+				}
+				return lab.Run()
+			})
+		}
+		if got := judge(db.Find(new([]Product)).Error); got != (verdict{Success: true, Unknown: true}) {
+			t.Errorf("query on a reader: %+v", got)
+		}
+		for name, err := range map[string]error{
+			"a locking query":          db.Clauses(clause.Locking{Strength: "UPDATE"}).Find(new([]Product)).Error,
+			"a query in a transaction": db.Transaction(func(tx *gorm.DB) error { return tx.Find(new([]Product)).Error }),
+			"a write":                  db.Model(&Product{ID: 1}).Update("stock", 1).Error,
+		} {
+			if err != nil {
+				t.Errorf("%s has not gone to the writer: %v", name, err)
+			}
+		}
+		for _, reader := range c.Readers() {
+			reader.OnStatement(nil)
+		}
+		if products, err := shelves(t.Context(), db); err != nil || len(products) != 2 {
+			t.Errorf("repeated: %v, %v", products, err)
+		}
 	})
 }
