@@ -3,11 +3,13 @@ package recipes
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/mysqldialect"
 	"github.com/uptrace/bun/dialect/pgdialect"
 	gormmysql "gorm.io/driver/mysql"
 	"gorm.io/driver/postgres"
@@ -119,7 +121,7 @@ func TestGORMPrepareStmtRowPanics(t *testing.T) {
 // end. PostgreSQL sends the row of an insert before it commits.
 func TestBunScanHidesLosses(t *testing.T) {
 	virtual(t, frontend.PostgreSQL, func(t *testing.T, db database) {
-		b := bun.NewDB(db.DB, pgdialect.New())
+		b := newBun(db)
 		scans := map[string]func(seq *int64) error{
 			"Exec": func(seq *int64) error {
 				_, err := b.NewInsert().Model(&bunRow{ID: "Exec"}).Returning("seq").Exec(t.Context(), seq)
@@ -165,4 +167,77 @@ func TestGORMSavepoint(t *testing.T) {
 			t.Errorf("the statement after it: %v", err)
 		}
 	})
+}
+
+// A model that has got its number in an attempt that was lost is written with that number by
+// the next: another row may have it by then. Models are made in the function that is repeated.
+func TestModelsKeepTheirNumbers(t *testing.T) {
+	for _, front := range overSQL() {
+		virtual(t, front, func(t *testing.T, db database) {
+			g, b := newGORM(t, db, gorm.Config{}), newBun(db)
+			byGORM, byBun := gormRow{ID: "GORM"}, bunRow{ID: "bun"}
+			tools := map[string]func() error{
+				"GORM": func() error {
+					return g.Transaction(func(tx *gorm.DB) error {
+						return errors.Join(tx.Create(&byGORM).Error, tx.Exec("select 1").Error)
+					})
+				},
+				"bun": func() error {
+					return b.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+						_, first := tx.NewInsert().Model(&byBun).Exec(ctx)
+						_, second := tx.ExecContext(ctx, "select 1")
+						return errors.Join(first, second)
+					})
+				},
+			}
+			for name, write := range tools {
+				db.lab.Writer().ResetStatements()
+				recovered := db.meet("select", lab.CutAfter())
+				if err := core.Retry(t.Context(), write); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				recovered()
+				if sent := inserts(db.lab.Writer()); len(sent) != 2 || sent[0] == sent[1] {
+					t.Errorf("%s: %s sent %q", front.Name(), name, sent)
+				}
+			}
+		})
+	}
+}
+
+func newBun(db database) *bun.DB {
+	if db.front == frontend.MySQL {
+		return bun.NewDB(db.DB, mysqldialect.New())
+	}
+	return bun.NewDB(db.DB, pgdialect.New())
+}
+
+func inserts(i *lab.Instance) []string {
+	var texts []string
+	for _, s := range i.Statements() {
+		if strings.HasPrefix(s.SQL, "INSERT") {
+			texts = append(texts, s.SQL)
+		}
+	}
+	return texts
+}
+
+// A query of GORM's that has ended in an error gives that for ever: nothing is sent any more.
+// Queries are built in the function that is repeated.
+func TestGORMQueriesKeepTheirErrors(t *testing.T) {
+	for _, front := range overSQL() {
+		virtual(t, front, func(t *testing.T, db database) {
+			query := newGORM(t, db, gorm.Config{}).Where("id = ?", "x")
+			recovered := db.meet("select", lab.CutBefore())
+			first := query.Find(&[]gormRow{}).Error
+			if recovered() == nil || !errors.Is(first, core.ErrFailoverSuccess) {
+				t.Errorf("%s: %v", front.Name(), first)
+			}
+			recovered = db.meet("select", lab.Run())
+			again := query.Find(&[]gormRow{}).Error
+			if met := recovered(); met != nil || !errors.Is(again, core.ErrFailoverSuccess) {
+				t.Errorf("%s: the second time: %v", front.Name(), again)
+			}
+		})
+	}
 }
