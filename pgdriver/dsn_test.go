@@ -219,8 +219,9 @@ func sameAsPgx(t *testing.T, bare, ours string) {
 	if wantErr == nil {
 		given := len(want.RuntimeParams)
 		_, err := core.TakeSettings(want.RuntimeParams)
+		_, _, noHost := core.SplitHostPort(address(want))
 		// A key of ours may have another mistake, which is found later.
-		mistaken = err != nil || len(want.RuntimeParams) < given || foreignURL(want.RuntimeParams)
+		mistaken = errors.Join(err, noHost) != nil || len(want.RuntimeParams) < given || foreignURL(want.RuntimeParams)
 	}
 	got, _, err := parseAll(ours)
 	switch {
@@ -239,7 +240,7 @@ func sameAsPgx(t *testing.T, bare, ours string) {
 	}
 }
 
-// checkPool is the same for a pool: what its connections are used by, and what opens them. mistaken lets a key of ours be wrong.
+// checkPool is the same for a pool: what its connections are used by, and what opens them. mistaken tells that it may be refused.
 func checkPool(t *testing.T, bare, ours string, mistaken bool) {
 	t.Helper()
 	want, err := pgxpool.ParseConfig(bare)
