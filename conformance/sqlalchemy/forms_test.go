@@ -209,7 +209,8 @@ func TestDialectIdentity(t *testing.T) {
 	})
 }
 
-// TestPageExample is the page's own example: dialect pinned, both plugins, a cluster_id, the instance's identifier.
+// TestPageExample is the page's own example: dialect pinned, both plugins, a cluster_id, the instance's identifier, both
+// steps of the end.
 func TestPageExample(t *testing.T) {
 	query := map[string]string{
 		"postgresql": "SELECT pg_catalog.aurora_db_instance_identifier()", "mysql": "SELECT @@aurora_server_id",
@@ -217,12 +218,17 @@ func TestPageExample(t *testing.T) {
 	id := map[string]string{"postgresql": "cluster_id=pg_sqlalchemy", "mysql": "cluster_id=mysql_sqlalchemy"}
 	published(t, func(t *testing.T, s *stage) {
 		params := []string{s.pinned(), plugins, id[s.Name()]}
-		for _, h := range []session{s.open(t, s.url(params...)), s.create(t, params...)} {
+		for _, open := range []func() session{
+			func() session { return s.open(t, s.url(params...)) },
+			func() session { return s.create(t, params...) },
+		} {
+			h := open()
 			var instance string
 			if err := h.Row(t.Context(), query[s.Name()], &instance); err != nil || instance != "mydb-1" {
 				t.Errorf("the instance is %q, %v", instance, err)
 			}
+			closeDB(t, h)
+			core.ReleaseResources()
 		}
-		core.ReleaseResources() // after the handles have been closed it has nothing to do; before, it ends them
 	})
 }
