@@ -15,16 +15,16 @@ func (e Engine) Stall() string {
 	return "SELECT SLEEP(IF(@@aurora_server_id = 'mydb-1', 300, 0))"
 }
 
-// stalled counts the sessions in which Stall runs.
+// stalled counts the sessions in which Stall runs, or a statement waits for a table that another session has locked.
 func (e Engine) stalled() string {
 	if e == PostgreSQL {
-		return "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+		return "SELECT count(*) FROM pg_stat_activity WHERE wait_event IN ('PgSleep', 'relation')"
 	}
-	return "SELECT count(*) FROM information_schema.processlist WHERE state = 'User sleep'"
+	return "SELECT count(*) FROM information_schema.processlist WHERE state IN ('User sleep', 'Waiting for table metadata lock')"
 }
 
-// FailOverInMid does work that runs [Engine.Stall], kills the writer in the midst of that, promotes mydb-2, and returns
-// the error of work. Other work may go on there.
+// FailOverInMid does work that runs [Engine.Stall], or waits for a table, kills the writer in the midst of that, promotes
+// mydb-2, and returns the error of work.
 func FailOverInMid(t *testing.T, e Engine, c *lab.Cluster, work func() error) error {
 	t.Helper()
 	db, err := sql.Open(e.Driver, c.DSN(c.Endpoint()))
