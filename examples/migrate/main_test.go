@@ -171,11 +171,16 @@ func failover(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		"5_during.up.sql", "CREATE TABLE "+exists+"during1 (id bigint); "+e.Stall()+"; CREATE TABLE "+exists+"during2 (id bigint)"+end,
 		"6_after.up.sql", "CREATE TABLE after_it (id bigint)"+end)
 	databaseURL := c.DSN(c.Endpoint())
-	err := cluster.FailOverInMid(t, e, c, func() error { return upByHand(t, databaseURL, later) })
+	m := byHand(t, databaseURL, later)
+	err := cluster.FailOverInMid(t, e, c, m.Up)
 	t.Logf("the run that was cut off: %v", err)
 	if !errors.Is(err, core.ErrFailoverSuccess) {
 		t.Errorf("the run that was cut off: %v", err)
 	}
+	if err := m.Up(); !errors.Is(err, migrate.ErrLocked) {
+		t.Errorf("the same Migrate again: %v", err)
+	}
+	m.Close()
 	wantVersion(t, c, "schema_migrations", 5, true)
 	if undone := c.Rows("during1") == nil; undone != (e == cluster.PostgreSQL) {
 		t.Errorf("the first statement is undone: %t", undone)
@@ -226,8 +231,8 @@ func anywhere(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 	wantVersion(t, c, "schema_migrations", last, false)
 }
 
-// upByHand is a run without the recipe.
-func upByHand(t *testing.T, databaseURL string, files fs.FS) error {
+// byHand is a Migrate without the recipe.
+func byHand(t *testing.T, databaseURL string, files fs.FS) *migrate.Migrate {
 	t.Helper()
 	folder := "mysql"
 	if isPostgreSQL(databaseURL) {
@@ -235,12 +240,18 @@ func upByHand(t *testing.T, databaseURL string, files fs.FS) error {
 	}
 	migrations, err := iofs.New(files, folder)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
 	m, err := migrate.NewWithInstance("files", migrations, "database", opened(t, databaseURL))
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
+	return m
+}
+
+func upByHand(t *testing.T, databaseURL string, files fs.FS) error {
+	t.Helper()
+	m := byHand(t, databaseURL, files)
 	defer m.Close()
 	return m.Up()
 }
