@@ -117,6 +117,12 @@ func (r recorder) take() (names []string) {
 	return names
 }
 
+func TestProgram(t *testing.T) {
+	cluster.EachSimulated(t, func(t *testing.T, _ cluster.Engine, c *lab.Cluster) {
+		cluster.Program(t, c, c.DSN(c.Endpoint()), "beats", run)
+	})
+}
+
 // opened is closed by db.Close alone: that awsdb's goroutines end with it is for goleak to see.
 func opened(t *testing.T, e cluster.Engine, c *lab.Cluster, r recorder, params ...string) *sql.DB {
 	t.Helper()

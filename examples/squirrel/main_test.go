@@ -150,6 +150,16 @@ func TestCommitInDoubt(t *testing.T) {
 	})
 }
 
+func TestProgram(t *testing.T) {
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		var params []string
+		if e == cluster.MySQL {
+			params = append(params, "parseTime=true")
+		}
+		cluster.Program(t, c, c.DSN(c.Endpoint(), params...), "visits", run)
+	})
+}
+
 func opened(t *testing.T, e cluster.Engine, c *lab.Cluster, params ...string) *statistics {
 	t.Helper()
 	if e == cluster.MySQL {

@@ -103,3 +103,18 @@ func Await(t *testing.T, what string, done func() bool) {
 		time.Sleep(5 * time.Millisecond) //ci:wait what is awaited happens elsewhere
 	}
 }
+
+// Program runs a program with this DATABASE_URL until a table of a simulated cluster has rows, and ends it as an interrupt does.
+func Program(t *testing.T, c *lab.Cluster, url, table string, run func(ctx context.Context) error) {
+	t.Helper()
+	t.Setenv("DATABASE_URL", url)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	result := make(chan error, 1)
+	go func() { result <- run(ctx) }()
+	Await(t, "rows of "+table, func() bool { return len(c.Rows(table)) > 0 || len(result) > 0 })
+	interrupt()
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+}

@@ -89,6 +89,12 @@ func listTransfers(ctx context.Context, b *bank) (n int, err error) {
 	return n, err
 }
 
+func TestProgram(t *testing.T) {
+	cluster.EachSimulated(t, func(t *testing.T, _ cluster.Engine, c *lab.Cluster) {
+		cluster.Program(t, c, c.DSN(c.Endpoint()), "transfers", run)
+	})
+}
+
 func opened(t *testing.T, e cluster.Engine, c *lab.Cluster) *bank {
 	t.Helper()
 	b, err := open(t.Context(), c.DSN(c.Endpoint()))
