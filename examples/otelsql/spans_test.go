@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -139,6 +140,32 @@ func checkUnwrap(t *testing.T, e cluster.Engine, db *sql.DB) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// TestColumns: otelsql's rows say of a column what the driver says, but for its Go type.
+func TestColumns(t *testing.T) {
+	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+		db := opened(t, e, c, newRecorder())
+		if err := prepare(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := db.QueryContext(t.Context(), "SELECT id FROM beats")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		columns, err := rows.ColumnTypes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[cluster.Engine]string{cluster.PostgreSQL: "INT8", cluster.MySQL: "BIGINT"}[e]
+		if got := columns[0]; got.DatabaseTypeName() != want || got.ScanType() != reflect.TypeFor[any]() {
+			t.Errorf("column of %s and %v, want %s and any, as the page says", got.DatabaseTypeName(), got.ScanType(), want)
+		}
+		if err := rows.Err(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestStats: the pool's numbers are metrics.
