@@ -3,6 +3,7 @@ package recipes
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"gorm.io/driver/mysql"
 	"gorm.io/driver/postgres"
@@ -34,12 +35,25 @@ func (gormKeyed) TableName() string { return "keyed" }
 type gormProgram struct{ *gorm.DB }
 
 func openGORM(front frontend.Frontend, pool *sql.DB) (Program, error) {
+	return openGORMAs(front, pool, gorm.Config{})
+}
+
+// endless is the lifetime of prepared statements for which GORM starts no goroutine that
+// removes old ones: that would never end.
+const endless = 10 * 365 * 24 * time.Hour
+
+func openPreparingGORM(front frontend.Frontend, pool *sql.DB) (Program, error) {
+	return openGORMAs(front, pool, gorm.Config{PrepareStmt: true, PrepareStmtTTL: endless})
+}
+
+func openGORMAs(front frontend.Frontend, pool *sql.DB, config gorm.Config) (Program, error) {
 	dialect := postgres.New(postgres.Config{Conn: pool})
 	if front == frontend.MySQL {
 		dialect = mysql.New(mysql.Config{Conn: pool, SkipInitializeWithVersion: true})
 	}
 	// Opening asks the server nothing: a pool of readers may be opened while there are none.
-	db, err := gorm.Open(dialect, &gorm.Config{Logger: logger.Discard, DisableAutomaticPing: true})
+	config.Logger, config.DisableAutomaticPing = logger.Discard, true
+	db, err := gorm.Open(dialect, &config)
 	if err != nil {
 		return Program{}, err
 	}

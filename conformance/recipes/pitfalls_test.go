@@ -24,10 +24,6 @@ import (
 // The tests of this file are about what tools do that users must know, because of which the
 // recipes do not use it. A test that fails tells that the tool has changed for the better.
 
-// endless is the lifetime of prepared statements for which GORM starts no goroutine that
-// removes old ones: that would never end.
-const endless = 10 * 365 * 24 * time.Hour
-
 func newGORM(t *testing.T, db database, config gorm.Config) *gorm.DB {
 	t.Helper()
 	dialect := postgres.New(postgres.Config{Conn: db.DB})

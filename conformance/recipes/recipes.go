@@ -6,13 +6,12 @@
 // Package simulation proves it with random faults; this package's tests show what each kind of
 // trouble ends with, and what of a tool the recipes stay away from.
 //
-// All tools share a pool among goroutines. What waits with a mutex for somebody else's round
-// trip would stop virtual time, and does not occur here:
+// Goroutines share a pool. What waits with a mutex for somebody else's round trip would stop
+// virtual time:
 //
 //   - RowsAffected and LastInsertId of a result whose connection has gone back to the pool.
 //     Tools that ask for them write a single statement on a connection they have taken out.
-//   - Statements that the tool prepares once and keeps for all: GORM's PrepareStmt and
-//     squirrel's StmtCache.
+//   - Statements that the tool prepares once and keeps for all. See [Tool.Alone].
 package recipes
 
 import (
@@ -45,6 +44,8 @@ type Tool struct {
 	Name string
 	// Open makes a program of a pool, which it does not close.
 	Open func(front frontend.Frontend, db *sql.DB) (Program, error)
+	// Alone tells that only one goroutine at a time may use a program.
+	Alone bool
 }
 
 // Program is what an application does with a tool.
@@ -64,7 +65,14 @@ type Write func(ctx context.Context, id, tag string) error
 // All are the tools.
 func All() []Tool {
 	return []Tool{
-		{"bun", openBun}, {"ent", openEnt}, {"GORM", openGORM}, {"sqlc", openSQLC}, {"sqlx", openSQLX}, {"squirrel", openSquirrel},
+		{Name: "bun", Open: openBun},
+		{Name: "ent", Open: openEnt},
+		{Name: "GORM", Open: openGORM},
+		{Name: "GORM-PrepareStmt", Open: openPreparingGORM, Alone: true},
+		{Name: "sqlc", Open: openSQLC},
+		{Name: "sqlx", Open: openSQLX},
+		{Name: "squirrel", Open: openSquirrel},
+		{Name: "squirrel-StmtCache", Open: openPreparingSquirrel, Alone: true},
 	}
 }
 

@@ -11,16 +11,24 @@ import (
 
 type squirrelProgram struct {
 	squirrel.StatementBuilderType
-	db    *sql.DB
-	front frontend.Frontend
+	runner squirrel.BaseRunner
+	front  frontend.Frontend
 }
 
 func openSquirrel(front frontend.Frontend, db *sql.DB) (Program, error) {
+	return openSquirrelOn(front, db, db)
+}
+
+func openPreparingSquirrel(front frontend.Frontend, db *sql.DB) (Program, error) {
+	return openSquirrelOn(front, db, squirrel.NewStmtCache(db))
+}
+
+func openSquirrelOn(front frontend.Frontend, db *sql.DB, runner squirrel.BaseRunner) (Program, error) {
 	var placeholder squirrel.PlaceholderFormat = squirrel.Dollar
 	if front == frontend.MySQL {
 		placeholder = squirrel.Question
 	}
-	p := squirrelProgram{squirrel.StatementBuilder.PlaceholderFormat(placeholder), db, front}
+	p := squirrelProgram{squirrel.StatementBuilder.PlaceholderFormat(placeholder), runner, front}
 	writes := map[string]Write{"RunWith in RunTx": inRunTx(db, p.inTx), "RunWith": repeated(p.single)}
 	if front != frontend.MySQL {
 		writes["RETURNING"] = repeated(p.returning)
@@ -38,7 +46,7 @@ func (p squirrelProgram) inTx(ctx context.Context, tx *sql.Tx, r row) error {
 }
 
 func (p squirrelProgram) single(ctx context.Context, r row) error {
-	_, err := p.insert(r).RunWith(p.db).ExecContext(ctx)
+	_, err := p.insert(r).RunWith(p.runner).ExecContext(ctx)
 	return err
 }
 
@@ -49,17 +57,17 @@ func (p squirrelProgram) once(ctx context.Context, r row) error {
 	} else {
 		insert = insert.Suffix("on conflict do nothing")
 	}
-	_, err := insert.RunWith(p.db).ExecContext(ctx)
+	_, err := insert.RunWith(p.runner).ExecContext(ctx)
 	return err
 }
 
 func (p squirrelProgram) returning(ctx context.Context, r row) error {
 	var seq int64
-	return p.insert(r).Suffix("returning seq").RunWith(p.db).QueryRowContext(ctx).Scan(&seq)
+	return p.insert(r).Suffix("returning seq").RunWith(p.runner).QueryRowContext(ctx).Scan(&seq)
 }
 
 func (p squirrelProgram) numbers(ctx context.Context, query string) ([]int64, error) {
-	rows, err := p.Select("*").FromSelect(p.Select("i").From("("+query+") as numbers"), "n").RunWith(p.db).QueryContext(ctx)
+	rows, err := p.Select("*").From("(" + query + ") as numbers").RunWith(p.runner).QueryContext(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -79,6 +79,9 @@ func Run(front frontend.Frontend, tool *recipes.Tool, seed uint64, trace func(fo
 		r.note("TOOL %s", tool.Name)
 	}
 	workers := 1 + r.rng.IntN(6)
+	if tool != nil && tool.Alone {
+		workers = 1
+	}
 	if err := r.setUp(workers); err != nil {
 		return Result{Problems: []string{"set-up: " + err.Error()}}
 	}
