@@ -19,9 +19,14 @@ import (
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/examples/internal/cluster"
 	"github.com/awsdb/awsdb/lab"
+	"github.com/awsdb/awsdb/pgdriver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain puts awsdb under Atlas's own scheme postgres as well, which opens whatever has that name.
+func TestMain(m *testing.M) {
+	sql.Register("postgres", pgdriver.Driver{})
+	goleak.VerifyTestMain(m)
+}
 
 func TestAtlas(t *testing.T) {
 	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
@@ -33,6 +38,7 @@ func TestAtlas(t *testing.T) {
 		us := engineOf(c.DSN(c.Endpoint()))
 		t.Run("several at a time", func(t *testing.T) { several(t, c) })
 		t.Run("URL", func(t *testing.T) { fromURL(t, e, c) })
+		t.Run("locked", func(t *testing.T) { locked(t, us, db) })
 		t.Run("errors", func(t *testing.T) { errorsOfStatements(t, us, db) })
 		t.Run("failover in mid-run", func(t *testing.T) { failover(t, us, e, c, db) })
 		t.Run("failover anywhere", func(t *testing.T) { anywhere(t, us, c, db) })
@@ -56,15 +62,30 @@ func several(t *testing.T, c *lab.Cluster) {
 }
 
 func fromURL(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-	databaseURL := strings.Replace(c.DSN(c.Endpoint(), "failover_timeout_sec=60"), "postgres://", "awspg://", 1)
+	databaseURL := c.DSN(c.Endpoint(), "failover_timeout_sec=60")
+	urls := []string{"awspg" + strings.TrimPrefix(databaseURL, "postgres"), databaseURL + "&search_path=public"}
 	if e == cluster.MySQL {
-		databaseURL = "awsmysql://" + strings.NewReplacer("@tcp(", "@", ")/", "/").Replace(databaseURL)
+		urls = []string{"awsmysql://" + strings.NewReplacer("@tcp(", "@", ")/", "/").Replace(databaseURL)}
 	}
-	client, err := sqlclient.Open(t.Context(), databaseURL)
-	if err != nil {
-		t.Fatal(err)
+	for _, databaseURL := range urls {
+		client, err := sqlclient.Open(t.Context(), databaseURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(t, client)
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+		wrong := strings.Replace(databaseURL, "timeout_sec=60", "timeout_sec=soon", 1)
+		if _, err := sqlclient.Open(t.Context(), wrong); !errors.Is(err, core.ErrConfig) {
+			t.Errorf("a wrong URL: %v", err)
+		}
 	}
-	defer client.Close()
+}
+
+// use does with a client of a URL what needs the scheme's registration: HCL and transactions.
+func use(t *testing.T, client *sqlclient.Client) {
+	t.Helper()
 	is, err := client.InspectSchema(t.Context(), "", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +113,23 @@ func fromURL(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		t.Error(err)
 	}
 	if err := tx.Rollback(); err != nil {
+		t.Error(err)
+	}
+}
+
+func locked(t *testing.T, us engine, db *sql.DB) {
+	d, err := us.open(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := d.Lock(t.Context(), "schema", waiting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Lock(t.Context(), "schema", 0); !errors.Is(err, schema.ErrLocked) {
+		t.Errorf("a second lock: %v", err)
+	}
+	if err := unlock(); err != nil {
 		t.Error(err)
 	}
 }
