@@ -95,7 +95,7 @@ func (id *identity) doubtful() bool {
 
 // left is how long a token of this identity is good for new logins, if it is signed now.
 func (id *identity) left(now time.Time) time.Duration {
-	left := TokenLife
+	left := tokenLife
 	if id.CanExpire {
 		left = min(left, id.Expires.Round(0).Sub(now))
 	}

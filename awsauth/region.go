@@ -26,9 +26,9 @@ func CheckRegion(region string) error {
 	return fmt.Errorf("%q is no AWS region: want a name such as us-east-1", region)
 }
 
-// CheckRegionOf returns an error when an RDS name says that its host is in another region than
+// checkRegionOf returns an error when an RDS name says that its host is in another region than
 // the given one, or in another partition. It knows nothing against names that are not RDS ones.
-func CheckRegionOf(host, region string) error {
+func checkRegionOf(host, region string) error {
 	e := core.ParseEndpoint(host)
 	switch {
 	case !e.IsRDS():

@@ -42,7 +42,7 @@ func TestCheckRegionOf(t *testing.T) {
 		{"", "us-east-1", true},
 	}
 	for _, test := range tests {
-		if err := CheckRegionOf(test.host, test.region); (err == nil) != test.ok {
+		if err := checkRegionOf(test.host, test.region); (err == nil) != test.ok {
 			t.Errorf("%s in %s: %v", test.host, test.region, err)
 		}
 	}

@@ -49,8 +49,8 @@ type TokenOptions struct {
 }
 
 const (
-	// TokenLife is how long the server takes a token. It is given by RDS.
-	TokenLife = 15 * time.Minute
+	// tokenLife is how long the server takes a token. It is given by RDS.
+	tokenLife = 15 * time.Minute
 	// tokenMargin is the part of it that is left to the login itself, and to clocks that differ.
 	tokenMargin = 30 * time.Second
 	// askAgain is how often the provider is asked whether it has other credentials by now.
@@ -82,7 +82,7 @@ var (
 // NewTokens returns the plugin. Its errors match core.ErrConfig, and name parameters; the caller
 // says whose they are.
 func NewTokens(o TokenOptions) (*Tokens, error) {
-	p := &Tokens{options: o, life: TokenLife - tokenMargin, tokens: map[tokenKey]token{}, plain: map[string]bool{}}
+	p := &Tokens{options: o, life: tokenLife - tokenMargin, tokens: map[tokenKey]token{}, plain: map[string]bool{}}
 	if o.Expiration != nil {
 		p.life = min(p.life, *o.Expiration)
 	}
@@ -129,7 +129,7 @@ func (o *TokenOptions) checkRegion(host string) error {
 	}
 	err := CheckRegion(o.RegionName)
 	if err == nil {
-		err = CheckRegionOf(host, o.RegionName)
+		err = checkRegionOf(host, o.RegionName)
 	}
 	if err != nil {
 		return fmt.Errorf("iam_region: %w", err)

@@ -137,7 +137,7 @@ func inspect(t *testing.T, token core.Secret) inspected {
 		t.Fatal("not a token")
 	}
 	signed, err := time.Parse("20060102T150405Z", q.Get("X-Amz-Date"))
-	if age := time.Since(signed); err != nil || age < 0 || age >= TokenLife || scope[1] != signed.Format("20060102") {
+	if age := time.Since(signed); err != nil || age < 0 || age >= tokenLife || scope[1] != signed.Format("20060102") {
 		t.Fatalf("a token of the age %s", age)
 	}
 	return inspected{u.Host, q.Get("DBUser"), scope[2], scope[0]}

@@ -49,8 +49,8 @@ type clusterOptions struct {
 	connectTimeout time.Duration // of monitoring connections
 	queryTimeout   time.Duration // of questions on monitoring connections
 	verifyTimeout  time.Duration // auxiliary_query_timeout_sec, for questions on users' connections
-	template       HostTemplate
-	global         map[string]HostTemplate
+	template       hostTemplate
+	global         map[string]hostTemplate
 	dialect        string // wrapper_dialect; "" is to be found out
 	keepAlive      net.KeepAliveConfig
 	userTimeout    time.Duration
@@ -359,9 +359,9 @@ func (c *Cluster) condemn(t *Topology) {
 // connection was dialled by.
 func isAddress(host string) bool { return strings.ContainsAny(host, ".:/") }
 
-// WaitVerified waits until a writer was confirmed to be one at since or later,
+// waitVerified waits until a writer was confirmed to be one at since or later,
 // and returns that topology. It ends with ctx or with the Cluster.
-func (c *Cluster) WaitVerified(ctx context.Context, since time.Time) (*Topology, error) {
+func (c *Cluster) waitVerified(ctx context.Context, since time.Time) (*Topology, error) {
 	for {
 		t := c.Topology()
 		if (t.Verified || t.Stable) && !t.SeenAt.Before(since) {
@@ -385,7 +385,7 @@ func (c *Cluster) Ready(ctx context.Context) error { return c.monitor.ready(ctx)
 
 // Suspect reports that a host seems to be gone or to have lost its role. It
 // does not block and marks nobody down: the monitor looks, once however many
-// report. WaitVerified tells when it has seen the truth.
+// report. waitVerified tells when it has seen the truth.
 func (c *Cluster) Suspect(host string, cause error) { c.monitor.doubt(host, cause, lossGrace) }
 
 // Reverify reports a host as Suspect does, and waits until the truth about the
@@ -393,7 +393,7 @@ func (c *Cluster) Suspect(host string, cause error) { c.monitor.doubt(host, caus
 func (c *Cluster) Reverify(ctx context.Context, host string, cause error) (*Topology, error) {
 	since := time.Now()
 	c.Suspect(host, cause)
-	return c.WaitVerified(ctx, since)
+	return c.waitVerified(ctx, since)
 }
 
 // WaitSettled waits while the writer is in doubt.
@@ -414,7 +414,7 @@ func (c *Cluster) WaitSettled(ctx context.Context) (*Topology, error) {
 }
 
 // Searching tells that the writer is in doubt at this moment: waiting for
-// WaitVerified is better than dialling it.
+// waitVerified is better than dialling it.
 func (c *Cluster) Searching() bool { return c.monitor.busy() }
 
 // Look asks the monitor to check on the writer without having seen it fail: a

@@ -99,7 +99,7 @@ func TestUseAfterClose(t *testing.T) {
 		c := open(t, k)
 		waiting := make(chan error, 3)
 		f.with("w1", func(h *fakeHost) { h.frozen = true })
-		go func() { _, err := k.Cluster().WaitVerified(t.Context(), time.Now().Add(time.Hour)); waiting <- err }()
+		go func() { _, err := k.Cluster().waitVerified(t.Context(), time.Now().Add(time.Hour)); waiting <- err }()
 		synctest.Wait()
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -120,8 +120,8 @@ func TestUseAfterClose(t *testing.T) {
 		if err := cl.Ready(t.Context()); err != nil && !errors.Is(err, ErrClosed) {
 			t.Errorf("Ready: %v", err)
 		}
-		if _, err := cl.WaitVerified(t.Context(), time.Now().Add(time.Hour)); !errors.Is(err, ErrClosed) {
-			t.Errorf("WaitVerified: %v", err)
+		if _, err := cl.waitVerified(t.Context(), time.Now().Add(time.Hour)); !errors.Is(err, ErrClosed) {
+			t.Errorf("waitVerified: %v", err)
 		}
 		if cl.Go(func(context.Context) { t.Error("ran") }) {
 			t.Error("Go started something")
@@ -326,7 +326,7 @@ func TestWaitVerified(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errTestCause)
 		defer cancel()
-		if _, err := c.WaitVerified(ctx, start.Add(time.Minute)); !errors.Is(err, errTestCause) || time.Since(start) != time.Second {
+		if _, err := c.waitVerified(ctx, start.Add(time.Minute)); !errors.Is(err, errTestCause) || time.Since(start) != time.Second {
 			t.Errorf("after %s: %v", time.Since(start), err)
 		}
 		// B46: a doubt about a healthy writer is dispelled by asking it, in no time.

@@ -169,12 +169,12 @@ func clusterSettings(s Settings) (clusterOptions, error) {
 	var problems []error
 	var err error
 	if pattern := s.String("cluster_instance_host_pattern"); pattern != "" {
-		if o.template, err = ParseHostTemplate(pattern); err != nil {
+		if o.template, err = parseHostTemplate(pattern); err != nil {
 			problems = append(problems, err)
 		}
 	}
 	if patterns := s.String("global_cluster_instance_host_patterns"); patterns != "" {
-		if o.global, err = ParseGlobalTemplates(patterns); err != nil {
+		if o.global, err = parseGlobalTemplates(patterns); err != nil {
 			problems = append(problems, err)
 		}
 	}

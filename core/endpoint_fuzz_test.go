@@ -93,12 +93,12 @@ func FuzzParseGlobalTemplates(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		templates, err := ParseGlobalTemplates(s)
+		templates, err := parseGlobalTemplates(s)
 		if (err == nil) == (len(templates) == 0) {
 			t.Errorf("%q: %v, %v", s, templates, err)
 		}
 		for region, template := range templates {
-			again, err := ParseGlobalTemplates("[" + region + "]" + template.String())
+			again, err := parseGlobalTemplates("[" + region + "]" + template.String())
 			if err != nil || again[region] != template {
 				t.Errorf("%q: template %v of %s is not read again: %v, %v", s, template, region, again, err)
 			}

@@ -249,7 +249,7 @@ func TestEndpointDerivedNames(t *testing.T) {
 			t.Errorf("%q: -want +got\n%s", test.host, diff)
 		}
 		if template := e.InstanceTemplate(); template != "" {
-			if _, err := ParseHostTemplate(template); err != nil {
+			if _, err := parseHostTemplate(template); err != nil {
 				t.Errorf("%q: its own instance template is refused: %v", test.host, err)
 			}
 		}
@@ -388,26 +388,26 @@ func TestHostTemplate(t *testing.T) {
 		{"?.bücher.example", "?.bücher.example", host{"mydb-1.bücher.example", 0}},
 	}
 	for _, test := range tests {
-		template, err := ParseHostTemplate(test.template)
+		template, err := parseHostTemplate(test.template)
 		if err != nil {
-			t.Errorf("ParseHostTemplate(%q): %v", test.template, err)
+			t.Errorf("parseHostTemplate(%q): %v", test.template, err)
 			continue
 		}
 		name, port := template.Host("MyDB-1")
 		if diff := cmp.Diff(test.want, host{name, port}); diff != "" {
-			t.Errorf("ParseHostTemplate(%q).Host: -want +got\n%s", test.template, diff)
+			t.Errorf("parseHostTemplate(%q).Host: -want +got\n%s", test.template, diff)
 		}
 		if got := template.String(); got != test.text {
-			t.Errorf("ParseHostTemplate(%q).String() = %q, want %q", test.template, got, test.text)
+			t.Errorf("parseHostTemplate(%q).String() = %q, want %q", test.template, got, test.text)
 		}
-		if again, err := ParseHostTemplate(template.String()); again != template || err != nil {
-			t.Errorf("ParseHostTemplate(%q) does not read its own String: %v, %v", test.template, again, err)
+		if again, err := parseHostTemplate(template.String()); again != template || err != nil {
+			t.Errorf("parseHostTemplate(%q) does not read its own String: %v, %v", test.template, again, err)
 		}
 		if template.IsZero() {
-			t.Errorf("ParseHostTemplate(%q) is the zero value", test.template)
+			t.Errorf("parseHostTemplate(%q) is the zero value", test.template)
 		}
 	}
-	if name, port := (HostTemplate{}).Host("MyDB-1"); name != "mydb-1" || port != 0 || !(HostTemplate{}).IsZero() {
+	if name, port := (hostTemplate{}).Host("MyDB-1"); name != "mydb-1" || port != 0 || !(hostTemplate{}).IsZero() {
 		t.Errorf("zero template: %q, %d", name, port)
 	}
 }
@@ -441,10 +441,10 @@ func TestParseHostTemplateErrors(t *testing.T) {
 		{"postgres://u:hunter2@?.example.com/db", "without scheme, user, password"},
 	}
 	for _, test := range tests {
-		template, err := ParseHostTemplate(test.template)
-		checkConfigError(t, "ParseHostTemplate", test.template, err, test.want)
+		template, err := parseHostTemplate(test.template)
+		checkConfigError(t, "parseHostTemplate", test.template, err, test.want)
 		if !template.IsZero() {
-			t.Errorf("ParseHostTemplate(%q) = %v beside its error", test.template, template)
+			t.Errorf("parseHostTemplate(%q) = %v beside its error", test.template, template)
 		}
 	}
 }
@@ -486,16 +486,16 @@ func TestParseGlobalTemplates(t *testing.T) {
 		},
 	}
 	for _, test := range tests {
-		templates, err := ParseGlobalTemplates(test.given)
+		templates, err := parseGlobalTemplates(test.given)
 		if err != nil {
-			t.Errorf("ParseGlobalTemplates(%q): %v", test.given, err)
+			t.Errorf("parseGlobalTemplates(%q): %v", test.given, err)
 		}
 		got := map[string]string{}
 		for region, template := range templates {
 			got[region] = template.String()
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
-			t.Errorf("ParseGlobalTemplates(%q): -want +got\n%s", test.given, diff)
+			t.Errorf("parseGlobalTemplates(%q): -want +got\n%s", test.given, diff)
 		}
 	}
 }
@@ -520,8 +520,8 @@ func TestParseGlobalTemplatesErrors(t *testing.T) {
 		{"postgres://u:hunter2@?.my.domain", "host pattern is not a host name"},
 	}
 	for _, test := range tests {
-		_, err := ParseGlobalTemplates(test.given)
-		checkConfigError(t, "ParseGlobalTemplates", test.given, err, test.want)
+		_, err := parseGlobalTemplates(test.given)
+		checkConfigError(t, "parseGlobalTemplates", test.given, err, test.want)
 	}
 }
 

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// HostTemplate is a pattern of instance host names, as in cluster_instance_host_pattern. It is comparable.
+// hostTemplate is a pattern of instance host names, as in cluster_instance_host_pattern. It is comparable.
 // The zero value stands for "not configured".
-type HostTemplate struct {
+type hostTemplate struct {
 	pattern string // lower case, without port
 	port    uint16 // 0: not given
 }
@@ -15,15 +15,15 @@ type HostTemplate struct {
 // exampleTemplate is what errors tell people to write.
 const exampleTemplate = "?.c9xyz0abcdef.us-east-1.rds.amazonaws.com"
 
-// ParseHostTemplate checks a pattern such as "?.c9xyz0abcdef.us-east-1.rds.amazonaws.com" or "?.db.example.com:5432".
+// parseHostTemplate checks a pattern such as "?.c9xyz0abcdef.us-east-1.rds.amazonaws.com" or "?.db.example.com:5432".
 // It must contain exactly one "?", which stands for the instance identifier, may end in a port, and must not be
 // the name of a proxy or of a cluster, because those never lead to one chosen instance. Errors wrap ErrConfig.
-func ParseHostTemplate(s string) (HostTemplate, error) {
-	fail := func(problem string) (HostTemplate, error) {
+func parseHostTemplate(s string) (hostTemplate, error) {
+	fail := func(problem string) (hostTemplate, error) {
 		if mayHoldSecret(s) {
-			return HostTemplate{}, fmt.Errorf("%w: host pattern %s", ErrConfig, problem)
+			return hostTemplate{}, fmt.Errorf("%w: host pattern %s", ErrConfig, problem)
 		}
-		return HostTemplate{}, fmt.Errorf("%w: host pattern %q %s", ErrConfig, s, problem)
+		return hostTemplate{}, fmt.Errorf("%w: host pattern %q %s", ErrConfig, s, problem)
 	}
 	host, port, problem := cutPort(strings.TrimSpace(s))
 	if problem != "" {
@@ -39,7 +39,7 @@ func ParseHostTemplate(s string) (HostTemplate, error) {
 	}
 	switch kind := ParseEndpoint(example).Kind; kind {
 	case EndpointOther, EndpointInstance:
-		return HostTemplate{pattern: pattern, port: port}, nil
+		return hostTemplate{pattern: pattern, port: port}, nil
 	default:
 		return fail("is the name of a " + kind.String() + " endpoint, not of an instance: write for example " + exampleTemplate)
 	}
@@ -47,23 +47,23 @@ func ParseHostTemplate(s string) (HostTemplate, error) {
 
 // Host returns the host name, in lower case, and the port of the instance with the given identifier.
 // The port is 0 when the template names none. The zero template returns the identifier.
-func (t HostTemplate) Host(id string) (host string, port uint16) {
+func (t hostTemplate) Host(id string) (host string, port uint16) {
 	before, after, _ := strings.Cut(t.pattern, "?")
 	return before + lowerASCII(id) + after, t.port
 }
 
 // IsZero reports whether t is the zero value: no template was configured.
-func (t HostTemplate) IsZero() bool { return t == HostTemplate{} }
+func (t hostTemplate) IsZero() bool { return t == hostTemplate{} }
 
-// String returns the template as ParseHostTemplate takes it.
-func (t HostTemplate) String() string {
+// String returns the template as parseHostTemplate takes it.
+func (t hostTemplate) String() string {
 	if t.port == 0 {
 		return t.pattern
 	}
 	return fmt.Sprintf("%s:%d", t.pattern, t.port)
 }
 
-// ParseGlobalTemplates reads the comma-separated templates of a global database, one per region, in any of the
+// parseGlobalTemplates reads the comma-separated templates of a global database, one per region, in any of the
 // spellings that the AWS wrappers have for global_cluster_instance_host_patterns:
 //
 //	?.c9xyz0abcdef.us-east-2.rds.amazonaws.com[:port]
@@ -71,8 +71,8 @@ func (t HostTemplate) String() string {
 //	us-east-2:?.db.example.com[:port]
 //
 // The keys are regions in lower case. Errors wrap ErrConfig.
-func ParseGlobalTemplates(s string) (map[string]HostTemplate, error) {
-	templates := make(map[string]HostTemplate)
+func parseGlobalTemplates(s string) (map[string]hostTemplate, error) {
+	templates := make(map[string]hostTemplate)
 	for element := range strings.SplitSeq(s, ",") {
 		element = strings.TrimSpace(element)
 		if element == "" {
@@ -93,18 +93,18 @@ func ParseGlobalTemplates(s string) (map[string]HostTemplate, error) {
 	return templates, nil
 }
 
-// parseRegionTemplate reads one element of ParseGlobalTemplates.
-func parseRegionTemplate(element string) (region string, template HostTemplate, err error) {
+// parseRegionTemplate reads one element of parseGlobalTemplates.
+func parseRegionTemplate(element string) (region string, template hostTemplate, err error) {
 	prefix, pattern, hasPrefix := cutRegionPrefix(element)
-	template, err = ParseHostTemplate(pattern)
+	template, err = parseHostTemplate(pattern)
 	if err != nil {
-		return "", HostTemplate{}, err
+		return "", hostTemplate{}, err
 	}
 	host, _ := template.Host("x")
 	region = ParseEndpoint(host).Region
 	if !hasPrefix {
 		if region == "" {
-			return "", HostTemplate{}, fmt.Errorf("%w: host pattern %q does not tell its region: write [us-east-2]%s",
+			return "", hostTemplate{}, fmt.Errorf("%w: host pattern %q does not tell its region: write [us-east-2]%s",
 				ErrConfig, pattern, pattern)
 		}
 		return region, template, nil
@@ -112,11 +112,11 @@ func parseRegionTemplate(element string) (region string, template HostTemplate, 
 	given := lowerASCII(strings.TrimSpace(prefix))
 	if !isRegionLabel(given) {
 		// The text is not quoted: it may be the start of a URL.
-		return "", HostTemplate{}, fmt.Errorf("%w: the region given for host pattern %q is not one: write for example [us-east-2]%s",
+		return "", hostTemplate{}, fmt.Errorf("%w: the region given for host pattern %q is not one: write for example [us-east-2]%s",
 			ErrConfig, pattern, pattern)
 	}
 	if region != "" && region != given {
-		return "", HostTemplate{}, fmt.Errorf("%w: host pattern %q is in region %s, not in %s: correct one of the two",
+		return "", hostTemplate{}, fmt.Errorf("%w: host pattern %q is in region %s, not in %s: correct one of the two",
 			ErrConfig, pattern, region, given)
 	}
 	return given, template, nil

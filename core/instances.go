@@ -60,15 +60,15 @@ func joinPort(host string, port uint16) string {
 
 // derivedTemplate makes the pattern from the endpoint of the DSN or from the
 // name that it is an alias of.
-func (c *Cluster) derivedTemplate(k *Connector) (HostTemplate, bool) {
+func (c *Cluster) derivedTemplate(k *Connector) (hostTemplate, bool) {
 	pattern := k.endpoint.InstanceTemplate()
 	if alias := k.alias.Load(); alias != nil {
 		pattern = alias.InstanceTemplate()
 	}
 	if pattern == "" {
-		return HostTemplate{}, false
+		return hostTemplate{}, false
 	}
-	t, err := ParseHostTemplate(pattern)
+	t, err := parseHostTemplate(pattern)
 	return t, err == nil
 }
 

@@ -238,7 +238,7 @@ func TestMonitorWhenEverythingIsDown(t *testing.T) {
 		f.promote("r1")
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 		defer cancel()
-		top, err := k.Cluster().WaitVerified(ctx, time.Now())
+		top, err := k.Cluster().waitVerified(ctx, time.Now())
 		if w, _ := top.Writer(); err != nil || w.ID != "r1" {
 			t.Errorf("the writer is %q: %v", w.ID, err)
 		}
@@ -275,7 +275,7 @@ func TestSearchEndsWithTheFirstHostThatClaimsByBothChecks(t *testing.T) {
 		}
 		start := time.Now()
 		f.with("r2", func(h *fakeHost) { h.role = RoleWriter })
-		top, err := c.WaitVerified(t.Context(), start)
+		top, err := c.waitVerified(t.Context(), start)
 		if err != nil || writer() != "r2" || top.SeenFrom != "r2" || !top.Verified {
 			t.Errorf("writer %s, seen from %s: %v", writer(), top.SeenFrom, err)
 		}
@@ -301,7 +301,7 @@ func TestFailoverOfTwoNodes(t *testing.T) {
 		if err := idle.Ping(t.Context()); err == nil {
 			t.Error("ping on a dead host")
 		}
-		top, err := k.Cluster().WaitVerified(t.Context(), start)
+		top, err := k.Cluster().waitVerified(t.Context(), start)
 		if w, _ := top.Writer(); err != nil || w.ID != "r1" || time.Since(start) > time.Second {
 			t.Errorf("writer %q after %s: %v", w.ID, time.Since(start), err)
 		}

@@ -16,46 +16,29 @@ type Selector interface {
 // selectors lists the built-in strategies by canonical name, sorted.
 var selectors = [...]struct {
 	name     string
-	selector func(selectorOptions) Selector
+	selector func() Selector
 }{
-	{"random", func(o selectorOptions) Selector { return randomSelector(o) }},
-	{"round_robin", func(selectorOptions) Selector { return &roundRobinSelector{} }},
-}
-
-type selectorOptions struct {
-	intN func(n int) int
-}
-
-// SelectorOption changes what NewSelector returns.
-type SelectorOption func(*selectorOptions)
-
-// WithIntN makes the random selector draw from intN, a function such as the IntN of math/rand/v2, which is the
-// default. It must be safe for concurrent use. Simulations use it to make a run repeatable.
-func WithIntN(intN func(n int) int) SelectorOption {
-	return func(o *selectorOptions) { o.intN = intN }
+	{"random", func() Selector { return randomSelector{rand.IntN} }},
+	{"round_robin", func() Selector { return &roundRobinSelector{} }},
 }
 
 // NewSelector returns a selector for a strategy named in a DSN: "random" draws evenly, "round_robin" takes the
 // hosts in turn, by identifier. The spellings of the other wrappers (roundRobin, RoundRobin, ROUND_ROBIN,
 // round-robin) mean the same. Every call returns a selector with a state of its own; connections that
 // should take turns must share one. The error for an unknown name wraps ErrConfig and lists the known ones.
-func NewSelector(strategy string, options ...SelectorOption) (Selector, error) {
-	o := selectorOptions{intN: rand.IntN}
-	for _, option := range options {
-		option(&o)
-	}
+func NewSelector(strategy string) (Selector, error) {
 	name := fold(strings.TrimSpace(strategy))
 	for _, s := range selectors {
 		if name == fold(s.name) {
-			return s.selector(o), nil
+			return s.selector(), nil
 		}
 	}
 	return nil, fmt.Errorf("%w: unknown reader selection strategy %q: write one of %s",
-		ErrConfig, strategy, strings.Join(SelectorNames(), ", "))
+		ErrConfig, strategy, strings.Join(selectorNames(), ", "))
 }
 
-// SelectorNames returns the canonical names of the built-in strategies, sorted.
-func SelectorNames() []string {
+// selectorNames returns the canonical names of the built-in strategies, sorted.
+func selectorNames() []string {
 	names := make([]string, 0, len(selectors))
 	for _, s := range selectors {
 		names = append(names, s.name)

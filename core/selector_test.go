@@ -17,9 +17,9 @@ func selectorHosts(ids ...string) []Host {
 	return hosts
 }
 
-func mustSelector(t *testing.T, strategy string, options ...SelectorOption) Selector {
+func mustSelector(t *testing.T, strategy string) Selector {
 	t.Helper()
-	selector, err := NewSelector(strategy, options...)
+	selector, err := NewSelector(strategy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,11 +38,11 @@ func TestNewSelectorSpellings(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range SelectorNames() {
+	for _, name := range selectorNames() {
 		mustSelector(t, name)
 	}
-	if diff := cmp.Diff([]string{"random", "round_robin"}, SelectorNames()); diff != "" {
-		t.Errorf("SelectorNames: -want +got\n%s", diff)
+	if diff := cmp.Diff([]string{"random", "round_robin"}, selectorNames()); diff != "" {
+		t.Errorf("selectorNames: -want +got\n%s", diff)
 	}
 }
 
@@ -59,14 +59,14 @@ func TestNewSelectorUnknown(t *testing.T) {
 func TestRandomSelector(t *testing.T) {
 	hosts := selectorHosts("a", "b", "c")
 	draws := []int{2, 0, 1, 1}
-	selector := mustSelector(t, "random", WithIntN(func(n int) int {
+	selector := Selector(randomSelector{func(n int) int {
 		if n != len(hosts) {
 			t.Errorf("drew from %d, want %d", n, len(hosts))
 		}
 		draw := draws[0]
 		draws = draws[1:]
 		return draw
-	}))
+	}})
 	var got []string
 	for range 4 {
 		got = append(got, selector.Select(hosts).ID)
@@ -156,7 +156,7 @@ func TestRoundRobinSelectorConcurrently(t *testing.T) {
 
 func TestSelectorsDoNotAllocate(t *testing.T) {
 	hosts := selectorHosts("a", "b", "c")
-	for _, name := range SelectorNames() {
+	for _, name := range selectorNames() {
 		selector := mustSelector(t, name)
 		if got := testing.AllocsPerRun(100, func() { selector.Select(hosts) }); got != 0 {
 			t.Errorf("%s allocates %v times per choice", name, got)

@@ -39,9 +39,9 @@ var modeNames = [...]string{
 // String returns the mode as it is written in a DSN.
 func (m Mode) String() string { return modeNames[m] }
 
-// ParseMode reads a mode as it is written in a DSN; case, '_' and '-' do not
+// parseMode reads a mode as it is written in a DSN; case, '_' and '-' do not
 // matter. The empty string is ByEndpoint.
-func ParseMode(s string) (Mode, error) {
+func parseMode(s string) (Mode, error) {
 	folded := strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(s))
 	switch folded {
 	case "":

@@ -13,13 +13,13 @@ func TestParseMode(t *testing.T) {
 		"": ByEndpoint, "strict-writer": StrictWriter, "strict_writer": StrictWriter, "StrictWriter": StrictWriter,
 		"STRICT_READER": StrictReader, "reader-or-writer": ReaderOrWriter, "readerOrWriter": ReaderOrWriter,
 	} {
-		if got, err := ParseMode(text); got != want || err != nil {
-			t.Errorf("ParseMode(%q) = %v, %v; want %v", text, got, err, want)
+		if got, err := parseMode(text); got != want || err != nil {
+			t.Errorf("parseMode(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"strict", "writer", "by-endpoint", "as-named"} {
-		if _, err := ParseMode(text); !errors.Is(err, core.ErrConfig) {
-			t.Errorf("ParseMode(%q): %v, want ErrConfig", text, err)
+		if _, err := parseMode(text); !errors.Is(err, core.ErrConfig) {
+			t.Errorf("parseMode(%q): %v, want ErrConfig", text, err)
 		}
 	}
 }

@@ -90,7 +90,7 @@ func fromSettings(s core.Settings) (core.Plugin, error) {
 	if !s.Bool("enable_failover") {
 		return nil, nil //nolint:nilnil // the registry takes nil for "not wanted"
 	}
-	mode, err := ParseMode(s.String("failover_mode"))
+	mode, err := parseMode(s.String("failover_mode"))
 	if err != nil {
 		return nil, err
 	}
