@@ -128,6 +128,9 @@ func TestGoWrapperParameters(t *testing.T) {
 			if p, ok := byKey[fold(name)]; ok {
 				t.Errorf("%s is there: %s", name, p.Name)
 			}
+			if err := opened(name + "=1"); !errors.Is(err, core.ErrConfig) {
+				t.Errorf("%s=1: %v, the page says that it is an error", name, err)
+			}
 		}
 	}
 	slices.Sort(listed)
