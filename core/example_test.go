@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -33,4 +34,41 @@ func ExampleSafeToRepeat() {
 	// false true operational
 	// true false operational
 	// false false none
+}
+
+// The unit of work is a transaction as an ORM runs it; it is run again while it certainly had no
+// effect. Everything that it changes must be made anew within.
+func ExampleRetry() {
+	attempts := 0
+	transfer := func() error { // such as db.Transaction(…) of GORM
+		if attempts++; attempts == 1 {
+			return &core.Error{Op: core.OpExec, Kind: core.ErrTransactionResolutionUnknown, Sent: true, InTx: true, Outcome: core.OutcomeRolledBack}
+		}
+		return nil
+	}
+	err := core.Retry(context.Background(), transfer)
+	switch {
+	case errors.Is(err, core.ErrOutcomeUnknown):
+		fmt.Println("the answer to the commit was lost: look whether the transfer was made")
+	case err != nil:
+		fmt.Println(err)
+	default:
+		fmt.Println("done at attempt", attempts)
+	}
+	// Output:
+	// done at attempt 2
+}
+
+// Why a connection was lost is inside every error of a loss.
+func ExampleLostError() {
+	err := fmt.Errorf("order 4711: %w", &core.Error{
+		Op: core.OpQuery, Kind: core.ErrFailoverSuccess, Sent: true, Outcome: core.OutcomeUnknown,
+		Err: &core.LostError{Host: "mydb-1", Aborted: true, Err: errors.New("no answer to the host monitor for 15s")},
+	})
+	var lost *core.LostError
+	if errors.As(err, &lost) && lost.Aborted {
+		fmt.Printf("awsdb cut the connection to %s: %v\n", lost.Host, lost.Err)
+	}
+	// Output:
+	// awsdb cut the connection to mydb-1: no answer to the host monitor for 15s
 }
