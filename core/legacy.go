@@ -56,10 +56,20 @@ func (c *Conn) handOut() driver.Conn {
 }
 
 // FromRaw returns the connection behind driverConn, which is what the function given
-// to sql.Conn.Raw receives; nil if it is not one of awsdb's.
+// to sql.Conn.Raw receives, also when other wrappers with a method Unwrap or Raw lie
+// between; nil if it is not one of awsdb's.
 func FromRaw(driverConn any) *Conn {
-	if c, ok := driverConn.(interface{ self() *Conn }); ok {
-		return c.self()
+	for driverConn != nil {
+		switch c := driverConn.(type) {
+		case interface{ self() *Conn }:
+			return c.self()
+		case interface{ Unwrap() driver.Conn }:
+			driverConn = c.Unwrap()
+		case interface{ Raw() driver.Conn }:
+			driverConn = c.Raw()
+		default:
+			return nil
+		}
 	}
 	return nil
 }

@@ -58,15 +58,19 @@ func TestOpen(t *testing.T) {
 func TestUnwrap(t *testing.T) {
 	s := startFake(t, nil)
 	c := raw(t, s, "")
-	want := core.FromRaw(c).Native.(*conn).nativeConn
+	ours := core.FromRaw(c)
+	want := ours.Native.(*conn).nativeConn
 	for name, wrapped := range map[string]any{"ours": c, "Unwrap": unwrapper{c}, "Raw": rawer{c}, "both": rawer{unwrapper{c}}} {
 		if native, ok := Unwrap(wrapped); !ok || native != driver.Conn(want) {
 			t.Errorf("%s: %T, %t", name, native, ok)
 		}
+		if found := core.FromRaw(wrapped); found != ours {
+			t.Errorf("%s: core finds %p, want %p", name, found, ours)
+		}
 	}
 	for name, other := range map[string]any{"nothing": nil, "another driver's": struct{ driver.Conn }{}, "a wrapper of nothing": unwrapper{nil}} {
-		if native, ok := Unwrap(other); ok || native != nil {
-			t.Errorf("%s: %T, %t", name, native, ok)
+		if native, ok := Unwrap(other); ok || native != nil || core.FromRaw(other) != nil {
+			t.Errorf("%s: %T, %t, core finds %v", name, native, ok, core.FromRaw(other))
 		}
 	}
 }
