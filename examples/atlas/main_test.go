@@ -199,11 +199,12 @@ func failover(t *testing.T, us engine, e cluster.Engine, c *lab.Cluster, db *sql
 	if !errors.Is(err, core.ErrFailover) {
 		t.Errorf("the run that was cut off: %v", err)
 	}
-	left := map[cluster.Engine][]string{
-		cluster.PostgreSQL: {"part1 a", "part2 a", "part3 a"}, // a transaction
-		cluster.MySQL:      {"part1 a b", "part2 a", "part3 a"},
-	}[e]
-	if diff := cmp.Diff(left, inspect(ctx, t, us, db)); diff != "" {
+	left := inspect(ctx, t, us, db)
+	first := "part1 a" // a transaction
+	if e == cluster.MySQL && slices.Contains(left, "part1 a b") {
+		first = "part1 a b" // committed, unless it had to wait, too: the server may read a table on its own account
+	}
+	if diff := cmp.Diff([]string{first, "part2 a", "part3 a"}, left); diff != "" {
 		t.Errorf("tables after the failover (-want +got):\n%s", diff)
 	}
 	for range 2 {
