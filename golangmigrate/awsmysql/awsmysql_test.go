@@ -74,6 +74,7 @@ func TestMistakes(t *testing.T) {
 		"awsmysql://u:secret@tcp(host)/db?x-statement-timeout=1s":    "want a number",
 		"awsmysql://u:secret%zz@tcp(host)/db":                        "write %25 for a percent sign",
 		"awsmysql://u:secret%zz@host/db":                             "not a URL",
+		"postgres://u:secret@host/db":                                "cannot be read",
 		"awsmysql://u:secret@tcp(host)/db?failover_timeout_sec=a":    "failover_timeout_sec",
 		"awsmysql://u:secret@tcp(host)/db?x-tls-ca=/nowhere/ca.pem":  "ssl_ca",
 		"awsmysql://u:secret@host/db?tls=skip-verify&x-tls-ca=a.pem": "contradict",

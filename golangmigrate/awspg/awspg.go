@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/golang-migrate/migrate/v4/database"
@@ -54,8 +55,8 @@ func (opener) Open(databaseURL string) (database.Driver, error) {
 	if err := errors.Join(o.Err(), checkTable(cfg)); err != nil {
 		return nil, err
 	}
-	_, location, ok := strings.Cut(rest, "://")
-	if !ok {
+	scheme, location, _ := strings.Cut(rest, "://")
+	if !slices.Contains([]string{pgdriver.Name, pythonScheme, "postgres", "postgresql"}, scheme) {
 		return nil, errForm
 	}
 	u, err := url.Parse("postgres://" + location)

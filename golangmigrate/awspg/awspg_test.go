@@ -47,6 +47,7 @@ func TestMistakes(t *testing.T) {
 		"awspg://u:secret@host/db?x-migrations-table=a&x-migrations-table-quoted=1":   `write "table" or "schema"."table"`,
 		"awspg://u:secret@host/db?x-migrations-table=%22&x-migrations-table-quoted=1": `write "table" or "schema"."table"`,
 		"awspg:u:secret@host":                             "cannot be read",
+		"mysql://u:secret@host/db":                        "cannot be read",
 		"awspg://u:secret%zz@host/db":                     "cannot be read",
 		"awspg://u:secret@host/db?failover_timeout_sec=a": "failover_timeout_sec",
 	} {
