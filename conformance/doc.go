@@ -13,5 +13,5 @@
 //   - real: failovers of real database servers.
 //   - driverapi: the interfaces and values that database/sql gets.
 //   - sqlalchemy: what the Python wrapper promises to users of SQLAlchemy, under ORMs of Go.
-//   - docs: the README's tables.
+//   - docs: the README and the pages in docs: their tables, connection strings, errors and links.
 package conformance
