@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/awsdb/awsdb/cmd/awsdb/internal/demo"
@@ -80,17 +79,16 @@ func (p *picture) draw() {
 		to:   min(max(p.dnsFollows(), p.oldIsBack())+after, time.Duration(p.recording.To)),
 		left: plotLeft, right: plotRight,
 	}
-	var body strings.Builder // the head needs the height
 	p.y = 64
 	p.timeline()
 	p.lens()
 	p.text(edge, p.y, "small faint", "Simulated cluster; real Aurora mostly takes 5 to 30 s to promote. A program made this from a run:"+p.command())
-	body.WriteString(p.String())
-	p.Reset()
+	body := p.String()
+	p.Reset() // what comes first needs the height
 	p.start(pictureWidth, p.y+16, p.title(), p.describe())
 	p.text(edge, 34, "title", p.title())
 	p.text(edge, 54, "faint", p.subtitle())
-	p.WriteString(body.String())
+	p.WriteString(body)
 	p.end()
 }
 
