@@ -3,7 +3,7 @@
 //	go run ./cmd/awsdb demo
 //
 // runs a cluster, a pool and four failovers on this machine, and nothing else is
-// needed.
+// needed. With --svg it leaves a picture of the first.
 //
 //	PGPASSWORD="$(go run ./cmd/awsdb token --host "$HOST" --user app)" psql ...
 //
