@@ -40,6 +40,20 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestIndex: every page is linked to from the index of docs.
+func TestIndex(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := read(t, "../../docs/README.md")
+	for _, page := range pages {
+		if name := filepath.Base(page); name != "README.md" && !strings.Contains(index, "("+name+")") {
+			t.Errorf("the index lacks %s", name)
+		}
+	}
+}
+
 func checkLinks(t *testing.T, page string) {
 	t.Helper()
 	for _, found := range link.FindAllStringSubmatch(prose(read(t, page)), -1) {
