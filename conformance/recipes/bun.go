@@ -7,7 +7,6 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/mysqldialect"
 	"github.com/uptrace/bun/dialect/pgdialect"
-	"github.com/uptrace/bun/schema"
 
 	"github.com/awsdb/awsdb/conformance/frontend"
 )
@@ -30,12 +29,15 @@ type bunKeyed struct {
 
 type bunProgram struct{ *bun.DB }
 
-func openBun(front frontend.Frontend, db *sql.DB) (Program, error) {
-	var dialect schema.Dialect = pgdialect.New()
+func newBun(front frontend.Frontend, db *sql.DB) *bun.DB {
 	if front == frontend.MySQL {
-		dialect = mysqldialect.New()
+		return bun.NewDB(db, mysqldialect.New())
 	}
-	p := bunProgram{bun.NewDB(db, dialect)}
+	return bun.NewDB(db, pgdialect.New())
+}
+
+func openBun(front frontend.Frontend, db *sql.DB) (Program, error) {
+	p := bunProgram{newBun(front, db)}
 	return Program{
 		Writes: map[string]Write{
 			"RunInTx": repeated(p.runInTx), "nested RunInTx": repeated(p.nested), "BeginTx and Commit": repeated(p.byHand),

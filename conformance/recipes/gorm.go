@@ -34,26 +34,30 @@ func (gormKeyed) TableName() string { return "keyed" }
 
 type gormProgram struct{ *gorm.DB }
 
-func openGORM(front frontend.Frontend, pool *sql.DB) (Program, error) {
-	return openGORMAs(front, pool, gorm.Config{})
+func openGORM(front frontend.Frontend, db *sql.DB) (Program, error) {
+	return openGORMAs(front, db, gorm.Config{})
 }
 
 // endless is the lifetime of prepared statements for which GORM starts no goroutine that
 // removes old ones: that would never end.
 const endless = 10 * 365 * 24 * time.Hour
 
-func openPreparingGORM(front frontend.Frontend, pool *sql.DB) (Program, error) {
-	return openGORMAs(front, pool, gorm.Config{PrepareStmt: true, PrepareStmtTTL: endless})
+func openPreparingGORM(front frontend.Frontend, db *sql.DB) (Program, error) {
+	return openGORMAs(front, db, gorm.Config{PrepareStmt: true, PrepareStmtTTL: endless})
+}
+
+// newGORM asks the server nothing: a pool of readers may be opened while there are none.
+func newGORM(front frontend.Frontend, db *sql.DB, config gorm.Config) (*gorm.DB, error) {
+	dialect := postgres.New(postgres.Config{Conn: db})
+	if front == frontend.MySQL {
+		dialect = mysql.New(mysql.Config{Conn: db, SkipInitializeWithVersion: true})
+	}
+	config.Logger, config.DisableAutomaticPing = logger.Discard, true
+	return gorm.Open(dialect, &config)
 }
 
 func openGORMAs(front frontend.Frontend, pool *sql.DB, config gorm.Config) (Program, error) {
-	dialect := postgres.New(postgres.Config{Conn: pool})
-	if front == frontend.MySQL {
-		dialect = mysql.New(mysql.Config{Conn: pool, SkipInitializeWithVersion: true})
-	}
-	// Opening asks the server nothing: a pool of readers may be opened while there are none.
-	config.Logger, config.DisableAutomaticPing = logger.Discard, true
-	db, err := gorm.Open(dialect, &config)
+	db, err := newGORM(front, pool, config)
 	if err != nil {
 		return Program{}, err
 	}

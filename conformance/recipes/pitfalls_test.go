@@ -9,12 +9,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/mysqldialect"
-	"github.com/uptrace/bun/dialect/pgdialect"
-	gormmysql "gorm.io/driver/mysql"
-	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
 
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
@@ -24,14 +19,10 @@ import (
 // The tests of this file are about what tools do that users must know, because of which the
 // recipes do not use it. A test that fails tells that the tool has changed for the better.
 
-func newGORM(t *testing.T, db database, config gorm.Config) *gorm.DB {
+// gorm is GORM on the database.
+func (db database) gorm(t *testing.T, config gorm.Config) *gorm.DB {
 	t.Helper()
-	dialect := postgres.New(postgres.Config{Conn: db.DB})
-	if db.front == frontend.MySQL {
-		dialect = gormmysql.New(gormmysql.Config{Conn: db.DB})
-	}
-	config.Logger = logger.Discard
-	g, err := gorm.Open(dialect, &config)
+	g, err := newGORM(db.front, db.DB, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +33,7 @@ func newGORM(t *testing.T, db database, config gorm.Config) *gorm.DB {
 func TestGORMTranslateError(t *testing.T) {
 	for _, front := range overSQL() {
 		virtual(t, front, func(t *testing.T, db database) {
-			g := newGORM(t, db, gorm.Config{TranslateError: true})
+			g := db.gorm(t, gorm.Config{TranslateError: true})
 			if err := insertAs(db, "taken"); err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +58,7 @@ func TestGORMTranslateError(t *testing.T) {
 func TestGORMPrepareStmtSharesErrors(t *testing.T) {
 	for _, front := range overSQL() {
 		virtual(t, front, func(t *testing.T, db database) {
-			g := newGORM(t, db, gorm.Config{PrepareStmt: true, PrepareStmtTTL: endless})
+			g := db.gorm(t, gorm.Config{PrepareStmt: true, PrepareStmtTTL: endless})
 			db.lab.Writer().Freeze()
 			defer db.lab.Writer().Heal()
 			others := make(chan error, 1)
@@ -96,7 +87,7 @@ func queryByGORM(ctx context.Context, g *gorm.DB, limit time.Duration) error {
 func TestGORMPrepareStmtRowPanics(t *testing.T) {
 	for _, front := range overSQL() {
 		virtual(t, front, func(t *testing.T, db database) {
-			g := newGORM(t, db, gorm.Config{PrepareStmt: true, PrepareStmtTTL: endless})
+			g := db.gorm(t, gorm.Config{PrepareStmt: true, PrepareStmtTTL: endless})
 			db.lab.Writer().Freeze()
 			defer db.lab.Writer().Heal()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -117,7 +108,7 @@ func TestGORMPrepareStmtRowPanics(t *testing.T) {
 // end. PostgreSQL sends the row of an insert before it commits.
 func TestBunScanHidesLosses(t *testing.T) {
 	virtual(t, frontend.PostgreSQL, func(t *testing.T, db database) {
-		b := newBun(db)
+		b := newBun(db.front, db.DB)
 		scans := map[string]func(seq *int64) error{
 			"Exec": func(seq *int64) error {
 				_, err := b.NewInsert().Model(&bunRow{ID: "Exec"}).Returning("seq").Exec(t.Context(), seq)
@@ -150,7 +141,7 @@ func TestBunScanHidesLosses(t *testing.T) {
 // so that what follows fails as well.
 func TestGORMSavepoint(t *testing.T) {
 	virtual(t, frontend.PostgreSQL, func(t *testing.T, db database) {
-		g := newGORM(t, db, gorm.Config{})
+		g := db.gorm(t, gorm.Config{})
 		recovered := db.meet("savepoint", lab.CutAfter())
 		defer recovered()
 		err := g.Transaction(func(tx *gorm.DB) error {
@@ -170,7 +161,7 @@ func TestGORMSavepoint(t *testing.T) {
 func TestModelsKeepTheirNumbers(t *testing.T) {
 	for _, front := range overSQL() {
 		virtual(t, front, func(t *testing.T, db database) {
-			g, b := newGORM(t, db, gorm.Config{}), newBun(db)
+			g, b := db.gorm(t, gorm.Config{}), newBun(db.front, db.DB)
 			byGORM, byBun := gormRow{ID: "GORM"}, bunRow{ID: "bun"}
 			tools := map[string]func() error{
 				"GORM": func() error {
@@ -201,13 +192,6 @@ func TestModelsKeepTheirNumbers(t *testing.T) {
 	}
 }
 
-func newBun(db database) *bun.DB {
-	if db.front == frontend.MySQL {
-		return bun.NewDB(db.DB, mysqldialect.New())
-	}
-	return bun.NewDB(db.DB, pgdialect.New())
-}
-
 func inserts(i *lab.Instance) []string {
 	var texts []string
 	for _, s := range i.Statements() {
@@ -223,7 +207,7 @@ func inserts(i *lab.Instance) []string {
 func TestGORMQueriesKeepTheirErrors(t *testing.T) {
 	for _, front := range overSQL() {
 		virtual(t, front, func(t *testing.T, db database) {
-			query := newGORM(t, db, gorm.Config{}).Where("id = ?", "x")
+			query := db.gorm(t, gorm.Config{}).Where("id = ?", "x")
 			recovered := db.meet("select", lab.CutBefore())
 			first := query.Find(&[]gormRow{}).Error
 			if recovered() == nil || !errors.Is(first, core.ErrFailoverSuccess) {
