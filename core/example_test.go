@@ -59,6 +59,22 @@ func ExampleRetry() {
 	// done at attempt 2
 }
 
+// An order has a number of its own, so that it does no harm to place it again when the answer to the commit was lost.
+func ExampleRetryIdempotent() {
+	placed, attempts := map[int]bool{}, 0
+	place := func() error { // such as INSERT … ON CONFLICT DO NOTHING, in a transaction
+		placed[4711] = true
+		if attempts++; attempts == 1 {
+			return &core.Error{Op: core.OpCommit, Kind: core.ErrTransactionResolutionUnknown, Sent: true, InTx: true, Outcome: core.OutcomeUnknown}
+		}
+		return nil
+	}
+	err := core.RetryIdempotent(context.Background(), place)
+	fmt.Println(len(placed), "order placed in", attempts, "attempts:", err)
+	// Output:
+	// 1 order placed in 2 attempts: <nil>
+}
+
 // Why a connection was lost is inside every error of a loss.
 func ExampleLostError() {
 	err := fmt.Errorf("order 4711: %w", &core.Error{

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,7 +25,8 @@ const maxTxRetries = 9
 //
 // RunTx does not start over when the outcome of the commit is unknown: the error
 // then matches ErrOutcomeUnknown, and whether the work was done must be found out
-// by looking. It ends with ctx, and after ten attempts.
+// by looking, or the work bears repetition: [RetryIdempotent]. It ends with ctx, and after
+// ten attempts.
 func RunTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql.Tx) error) error {
 	return Retry(ctx, func() error { return runTxOnce(ctx, db, opts, fn) })
 }
@@ -32,7 +34,28 @@ func RunTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql
 // Retry runs a unit of work, and again while it ends in an error for which
 // [SafeToRepeat] holds, with growing pauses of up to a second between. It ends with ctx,
 // and after ten attempts. It is RunTx for other ways to run a transaction.
-func Retry(ctx context.Context, work func() error) error {
+func Retry(ctx context.Context, work func() error) error { return retry(ctx, work, SafeToRepeat) }
+
+// RetryIdempotent is Retry for work that may be done twice: reads, and writes that find out by
+// a key of their own that they are there already. It also starts over when the outcome of an attempt is
+// unknown. If another error ends it after that, the one returned matches ErrOutcomeUnknown all the
+// same, since the earlier attempt may have taken effect.
+func RetryIdempotent(ctx context.Context, work func() error) error {
+	var doubt error
+	err := retry(ctx, work, func(err error) bool {
+		if errors.Is(err, ErrOutcomeUnknown) {
+			doubt = err
+			return !errors.Is(err, ErrFailoverFailed)
+		}
+		return SafeToRepeat(err)
+	})
+	if err != nil && doubt != nil && !errors.Is(err, ErrOutcomeUnknown) {
+		return fmt.Errorf("%w; an attempt before that: %w", err, doubt)
+	}
+	return err
+}
+
+func retry(ctx context.Context, work func() error, again func(err error) bool) error {
 	pause := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(10*time.Millisecond),
 		backoff.WithMaxInterval(time.Second),
@@ -40,7 +63,7 @@ func Retry(ctx context.Context, work func() error) error {
 	)
 	return backoff.Retry(func() error {
 		err := work()
-		if err != nil && !SafeToRepeat(err) {
+		if err != nil && !again(err) {
 			return backoff.Permanent(err)
 		}
 		return err

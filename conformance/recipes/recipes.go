@@ -17,7 +17,6 @@ package recipes
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -95,10 +94,18 @@ type row struct {
 }
 
 // repeated is core.Retry with a tag for each attempt.
-func repeated(work func(ctx context.Context, r row) error) Write {
+func repeated(work func(ctx context.Context, r row) error) Write { return tagged(core.Retry, work) }
+
+// known is core.RetryIdempotent with a tag for each attempt, for a row that is known by its
+// identifier.
+func known(work func(ctx context.Context, r row) error) Write {
+	return tagged(core.RetryIdempotent, work)
+}
+
+func tagged(retry func(ctx context.Context, work func() error) error, work func(ctx context.Context, r row) error) Write {
 	return func(ctx context.Context, id, tag string) error {
 		try := 0
-		return core.Retry(ctx, func() error {
+		return retry(ctx, func() error {
 			try++
 			return work(ctx, row{ID: id, Host: fmt.Sprintf("%s-%d", tag, try)})
 		})
@@ -113,24 +120,6 @@ func inRunTx(db *sql.DB, work func(ctx context.Context, tx *sql.Tx, r row) error
 			try++
 			return work(ctx, tx, row{ID: id, Host: fmt.Sprintf("%s-%d", tag, try)})
 		})
-	}
-}
-
-// known repeats the writing of a row that is known by its identifier: even when the outcome
-// is unknown. An error that comes later must not hide that.
-func known(work func(ctx context.Context, r row) error) Write {
-	return func(ctx context.Context, id, tag string) error {
-		var doubt error
-		for try := 0; ; try++ {
-			err := repeated(work)(ctx, id, fmt.Sprintf("%s-%d", tag, try))
-			if err == nil {
-				return nil
-			}
-			if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
-				return errors.Join(err, doubt)
-			}
-			doubt = err
-		}
 	}
 }
 

@@ -124,21 +124,9 @@ func measure(ctx context.Context, db *bun.DB, sensor int64) {
 
 // record stores a reading exactly once, however often the writer goes away meanwhile.
 func record(ctx context.Context, db *bun.DB, r Reading) error {
-	return settle(ctx, func() error {
+	return core.RetryIdempotent(ctx, func() error {
 		return db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return add(ctx, tx, r) })
 	})
-}
-
-// settle is the recipe. Retry starts over whenever that is safe. It is not when an answer was
-// lost and the work may have been done; settle starts over even then, so it is for
-// work that finds out by itself what has been done already.
-func settle(ctx context.Context, work func() error) error {
-	for {
-		err := core.Retry(ctx, work)
-		if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
-			return err
-		}
-	}
 }
 
 // add is the unit of work. It has a copy of the reading: bun stores the id of the new row in it,

@@ -42,7 +42,7 @@ func migrations() *migrate.Migrations {
 // be somebody else's by now. See docs/bun.md for what to do about a lock that is left.
 func migrateUp(ctx context.Context, db *bun.DB, steps *migrate.Migrations) (err error) {
 	m := migrate.NewMigrator(db, steps, migrate.WithMarkAppliedOnSuccess(true))
-	if err := settle(ctx, func() error { return m.Init(ctx) }); err != nil {
+	if err := core.RetryIdempotent(ctx, func() error { return m.Init(ctx) }); err != nil {
 		return err
 	}
 	if err := core.Retry(ctx, func() error { return m.Lock(ctx) }); err != nil {
@@ -52,7 +52,7 @@ func migrateUp(ctx context.Context, db *bun.DB, steps *migrate.Migrations) (err 
 		unlocking := context.WithoutCancel(ctx)
 		err = errors.Join(err, core.Retry(unlocking, func() error { return m.Unlock(unlocking) }))
 	}()
-	return settle(ctx, func() error {
+	return core.RetryIdempotent(ctx, func() error {
 		_, err := m.Migrate(ctx)
 		return err
 	})

@@ -88,7 +88,7 @@ func open(url string) (*shop.Client, error) {
 // prepare makes the tables and puts items on the shelves, if that has not been done yet.
 // Both may be done again, so that a loss in their midst needs no thought.
 func prepare(ctx context.Context, client *shop.Client) error {
-	return settle(ctx, func() error {
+	return core.RetryIdempotent(ctx, func() error {
 		if err := client.Schema.Create(ctx); err != nil {
 			return err
 		}
@@ -119,23 +119,12 @@ func buy(ctx context.Context, client *shop.Client) {
 	}
 }
 
-// order makes a purchase exactly once, however often the writer goes away meanwhile.
+// order makes a purchase exactly once, however often the writer goes away meanwhile. It may be repeated even when the
+// answer to the COMMIT was lost, as it is known by its number.
 func order(ctx context.Context, client *shop.Client, number int64, sku string) error {
-	return settle(ctx, func() error {
+	return core.RetryIdempotent(ctx, func() error {
 		return withTx(ctx, client, func(tx *shop.Tx) error { return book(ctx, tx, number, sku) })
 	})
-}
-
-// settle is the recipe. Retry starts over whenever that is safe. It is not when an answer was
-// lost and the work may have been done; settle starts over even then, so it is for
-// work that finds out by itself what has been done already.
-func settle(ctx context.Context, work func() error) error {
-	for {
-		err := core.Retry(ctx, work)
-		if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
-			return err
-		}
-	}
 }
 
 // withTx runs fn in a transaction. What Rollback says is of no interest: the error that led

@@ -66,29 +66,21 @@ func transact(ctx context.Context, db *gorm.DB, work func(tx *gorm.DB) error) er
 }
 
 // repeat runs work that may be done twice, and again after a failover: queries that change nothing, which awsdb cannot know of
-// them (outside a transaction, if the answer was lost, the error matches core.ErrOutcomeUnknown, and core.Retry would give
-// up); migrations, which look at what is there and do the rest.
+// them; migrations, which look at what is there and do the rest.
 func repeat(ctx context.Context, db *gorm.DB, work func(db *gorm.DB) error) error {
-	for {
-		err := work(db.WithContext(ctx))
-		if !errors.Is(err, core.ErrFailoverSuccess) || ctx.Err() != nil {
-			return err
-		}
-	}
+	return core.RetryIdempotent(ctx, func() error { return work(db.WithContext(ctx)) })
 }
 
-// place places an order exactly once, however often the writer goes away meanwhile. transact does not start over when the
+// place places an order exactly once, however often the writer goes away meanwhile. transact would not start over when the
 // answer to the COMMIT was lost. But an order is known by its number, so that placing it again is right even then.
 func place(ctx context.Context, db *gorm.DB, number int64, quantities map[int64]int64) error {
-	for {
-		err := transact(ctx, db, func(tx *gorm.DB) error { return book(tx, number, quantities) })
-		switch {
-		case errors.Is(err, gorm.ErrDuplicatedKey):
+	return repeat(ctx, db, func(db *gorm.DB) error {
+		err := db.Transaction(func(tx *gorm.DB) error { return book(tx, number, quantities) })
+		if errors.Is(err, gorm.ErrDuplicatedKey) {
 			return nil // it was committed after all
-		case !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil:
-			return err
 		}
-	}
+		return err
+	})
 }
 
 // book is the unit of work. It makes the order anew each time it is run: Create writes the id it got into its argument,

@@ -147,8 +147,8 @@ func (w *watcher) reads() int {
 // set changes a flag and announces that, together with the commit. Setting it twice is no
 // harm, so that even a lost answer to the COMMIT is a reason to do it again.
 func set(ctx context.Context, pool *pgdriver.Pool, name string, enabled bool) error {
-	for {
-		err := pgdriver.RunTx(ctx, pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return core.RetryIdempotent(ctx, func() error {
+		return pgdriver.RunTx(ctx, pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
 			const store = "insert into flags (name, enabled) values ($1, $2) on conflict (name) do update set enabled = $2"
 			if _, err := tx.Exec(ctx, store, name, enabled); err != nil {
 				return fmt.Errorf("flag %s: %w", name, err)
@@ -156,8 +156,5 @@ func set(ctx context.Context, pool *pgdriver.Pool, name string, enabled bool) er
 			_, err := tx.Exec(ctx, "select pg_notify($1, $2)", channel, name)
 			return err
 		})
-		if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
-			return err
-		}
-	}
+	})
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -121,8 +120,8 @@ func takeOrders(ctx context.Context, pool *pgdriver.Pool, client *river.Client[p
 // failover; when the answer to the COMMIT was lost it cannot know, but the order has an
 // id, so that a second attempt finds the first.
 func order(ctx context.Context, pool *pgdriver.Pool, client *river.Client[pgx.Tx], id int64) error {
-	for {
-		err := pgdriver.RunTx(ctx, pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return core.RetryIdempotent(ctx, func() error {
+		return pgdriver.RunTx(ctx, pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, "insert into orders (id) values ($1) on conflict (id) do nothing", id)
 			if err != nil || tag.RowsAffected() == 0 { // 0: it was committed after all, and the job with it
 				return err
@@ -130,10 +129,7 @@ func order(ctx context.Context, pool *pgdriver.Pool, client *river.Client[pgx.Tx
 			_, err = client.InsertTx(ctx, tx, invoiceArgs{Order: id}, nil)
 			return err
 		})
-		if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
-			return err
-		}
-	}
+	})
 }
 
 func openOrders(ctx context.Context, pool *pgdriver.Pool) (n int, err error) {

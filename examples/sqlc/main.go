@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -117,17 +116,14 @@ func randomTransfer() bank.RecordTransferParams {
 
 // transfer makes a transfer exactly once, however often the writer goes away meanwhile.
 // RunTx starts over whenever that is safe. It is not when the answer to the COMMIT was
-// lost; but a transfer is known by its id, so that repeating it is right even then.
+// lost; but a transfer is known by its id, so that repeating it is right even then: RetryIdempotent.
 func transfer(ctx context.Context, pool *pgdriver.Pool, t bank.RecordTransferParams) error {
 	queries := bank.New(pool)
-	for {
-		err := pgdriver.RunTx(ctx, pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	return core.RetryIdempotent(ctx, func() error {
+		return pgdriver.RunTx(ctx, pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
 			return book(ctx, queries.WithTx(tx), t)
 		})
-		if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
-			return err
-		}
-	}
+	})
 }
 
 // book is the unit of work.

@@ -162,12 +162,9 @@ var errSoldOut = errors.New("sold out")
 // take takes an order from the stock, exactly once: it is known by its id, so that it can be repeated even where the
 // answer to the COMMIT was lost.
 func (w *warehouse) take(ctx context.Context, o order) error {
-	for {
-		err := inTx(ctx, w.db, func(tx *sqlx.Tx) error { return w.book(ctx, tx, o) })
-		if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
-			return err
-		}
-	}
+	return core.RetryIdempotent(ctx, func() error {
+		return inTx(ctx, w.db, func(tx *sqlx.Tx) error { return w.book(ctx, tx, o) })
+	})
 }
 
 // book is the unit of work.

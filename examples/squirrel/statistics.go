@@ -91,12 +91,9 @@ func (s *statistics) page(ctx context.Context, path string) (id int64, err error
 // count counts visits, each exactly once: they are known by their ids, so that counting can be repeated even where the
 // answer to the COMMIT was lost. Repeat all of a call's visits, or none.
 func (s *statistics) count(ctx context.Context, visits ...visit) error {
-	for {
-		err := core.RunTx(ctx, s.db, nil, func(tx *sql.Tx) error { return s.add(ctx, s.build.RunWith(tx), visits) })
-		if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
-			return err
-		}
-	}
+	return core.RetryIdempotent(ctx, func() error {
+		return core.RunTx(ctx, s.db, nil, func(tx *sql.Tx) error { return s.add(ctx, s.build.RunWith(tx), visits) })
+	})
 }
 
 // add is the unit of work. build runs what it builds in the transaction.

@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -118,21 +117,18 @@ type customer struct {
 // store writes the customer. A second time changes nothing, so that even a lost answer is
 // a reason to do it again.
 func (c customer) store(ctx context.Context, pool *pgdriver.Pool) error {
-	for {
+	return core.RetryIdempotent(ctx, func() error {
 		_, err := pool.Exec(ctx, `insert into customers (id, home, previous, interests)
 			values ($1, $2, $3, $4) on conflict (id) do nothing`, c.ID, c.Home, c.Previous, c.Interests)
-		if !errors.Is(err, core.ErrFailoverSuccess) || ctx.Err() != nil {
-			return err
-		}
-	}
+		return err
+	})
 }
 
-func load(ctx context.Context, pool *pgdriver.Pool, id int64) (customer, error) {
-	for {
+func load(ctx context.Context, pool *pgdriver.Pool, id int64) (c customer, err error) {
+	err = core.RetryIdempotent(ctx, func() error {
 		rows, _ := pool.Query(ctx, "select id, home, previous, interests from customers where id = $1", id) // the error is in rows
-		c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[customer])
-		if !errors.Is(err, core.ErrFailoverSuccess) || ctx.Err() != nil {
-			return c, err
-		}
-	}
+		c, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[customer])
+		return err
+	})
+	return c, err
 }

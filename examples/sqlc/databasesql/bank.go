@@ -121,12 +121,9 @@ func (b *bank) openAccounts(ctx context.Context) error {
 // transfer makes a transfer exactly once: it is known by its id, so that it can be repeated even where the answer to the
 // COMMIT was lost.
 func (b *bank) transfer(ctx context.Context, t transfer) error {
-	for {
-		err := core.RunTx(ctx, b.db, nil, func(tx *sql.Tx) error { return book(ctx, b.queries.WithTx(tx), t) })
-		if !errors.Is(err, core.ErrOutcomeUnknown) || ctx.Err() != nil {
-			return err
-		}
-	}
+	return core.RetryIdempotent(ctx, func() error {
+		return core.RunTx(ctx, b.db, nil, func(tx *sql.Tx) error { return book(ctx, b.queries.WithTx(tx), t) })
+	})
 }
 
 // book is the unit of work.
