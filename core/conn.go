@@ -91,17 +91,33 @@ func (c *Conn) Identify(ctx context.Context) (Identity, error) {
 	}
 	d, err := cl.detect(ctx, c.connector, c.Native)
 	if err != nil {
-		return Identity{}, timeoutError(caller, ctx, "find out the kind of database", err)
+		return Identity{}, timeoutError(caller, ctx, "find out the kind of database", c.lossOf(err))
 	}
 	id, err := c.ask(ctx, d)
 	if err != nil {
-		return Identity{}, timeoutError(caller, ctx, "identify the host", err)
+		return Identity{}, timeoutError(caller, ctx, "identify the host", c.lossOf(err))
 	}
 	if id.ID != "" {
 		c.link.host.Store(&id.ID)
 	}
 	c.identity, c.identified = id, true
 	return id, nil
+}
+
+// lossOf makes the loss of the connection of a question's error that says no more than that
+// the driver has closed it: a host that is lost now is lost while connecting, and no answer.
+func (c *Conn) lossOf(err error) error {
+	if c.connector.Classify(err) != FaultClosed {
+		return err
+	}
+	lost := c.link.Lost()
+	if lost == nil {
+		lost = c.link.TimedOut()
+	}
+	if lost == nil {
+		return err
+	}
+	return cause(lost, err)
 }
 
 // ask puts the cheapest question that will do. A new server process has to load
