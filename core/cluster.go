@@ -385,7 +385,7 @@ func (c *Cluster) Ready(ctx context.Context) error { return c.monitor.ready(ctx)
 
 // Suspect reports that a host seems to be gone or to have lost its role. It
 // does not block and marks nobody down: the monitor looks, once however many
-// report. waitVerified tells when it has seen the truth.
+// report. Reverify also waits until it has seen the truth.
 func (c *Cluster) Suspect(host string, cause error) { c.monitor.doubt(host, cause, lossGrace) }
 
 // Reverify reports a host as Suspect does, and waits until the truth about the
@@ -413,8 +413,8 @@ func (c *Cluster) WaitSettled(ctx context.Context) (*Topology, error) {
 	}
 }
 
-// Searching tells that the writer is in doubt at this moment: waiting for
-// waitVerified is better than dialling it.
+// Searching tells that the writer is in doubt at this moment: WaitSettled is
+// better than dialling it.
 func (c *Cluster) Searching() bool { return c.monitor.busy() }
 
 // Look asks the monitor to check on the writer without having seen it fail: a

@@ -64,8 +64,8 @@ var kindNames = [...]string{"string", "bool", "int", "duration", "enum"}
 func (k Kind) String() string { return kindNames[k] }
 
 // Settings are the values of parameters, by canonical name, checked and
-// converted. The zero value holds only defaults of nothing; take one from
-// Registry-made Config.
+// converted. They come from TakeSettings and Connector.Settings, and are what
+// the functions of an Info get; the zero value knows no parameter.
 type Settings struct {
 	values map[string]any
 	given  map[string]bool

@@ -8,10 +8,11 @@
 //
 // It runs when the connection string has no password and a host name that may be one of RDS (not
 // localhost, an IP address or a socket), or has one of its parameters, unless the parameter plugins
-// names others or another plugin for the login is configured. A pgxpool with a BeforeConnect of its own,
-// which may set the password, gets it by parameters only:
+// names others or another plugin for the login is configured:
 //
 //	postgres://app@mydb.cluster-c9xyz0abcdef.us-east-1.rds.amazonaws.com:5432/mydb?sslmode=verify-full&sslrootcert=/etc/rds/global-bundle.pem
+//
+// A pgxpool with a BeforeConnect of its own, which may set the password, gets it by parameters only.
 //
 // [New] is the form for code that chooses its plugins, and its AWS credentials, itself.
 //

@@ -48,8 +48,8 @@ func WithPlugins(plugins ...core.Plugin) Option {
 	return func(o *options) { o.plugins = append([]core.Plugin{}, plugins...) }
 }
 
-// WithLogger gets state changes (topology, hosts going down, failovers), at
-// level Info or above, and nothing while all is well. Default: nothing.
+// WithLogger sets who gets state changes (topology, hosts going down, failovers),
+// at level Info or above, and details, at level Debug. Default: nobody.
 func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log } }
 
 // WithDialer opens the sockets instead of the configuration's DialFunc.
