@@ -1,6 +1,6 @@
-// Command upstream runs the public tests of pgx and go-sql-driver/mysql against
-// the drivers of the workspace around the current folder; see the package
-// ci/internal/upstream. Arguments choose drivers by name; none means all.
+// Command upstream runs public tests of drivers and tools against the drivers of
+// the workspace around the current folder; see the package ci/internal/upstream.
+// Arguments choose suites by name; none means all.
 package main
 
 import (

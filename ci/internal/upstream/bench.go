@@ -18,8 +18,9 @@ import (
 	"github.com/awsdb/awsdb/ci/internal/workspace"
 )
 
-// bench is a temporary workspace: our modules where they are, and a copy of the
-// bare driver's in the place of the downloaded one.
+// bench is a temporary workspace: our modules where they are, copies of modules
+// with public tests in the place of the downloaded ones, and the package
+// redirect, which the tests' edits may use.
 type bench struct {
 	suite   Suite
 	dir     string
@@ -48,19 +49,62 @@ func (b *bench) packageDir() string {
 }
 
 func (b *bench) fill(ctx context.Context, work *workspace.Workspace) error {
-	version, err := requiredVersion(work, b.suite.Module)
+	version, err := b.copyModule(ctx, work, b.suite.Module, b.moduleDir())
 	if err != nil {
 		return err
 	}
 	b.sources = path.Join(b.suite.Module, b.suite.Package) + " " + version
-	downloaded, err := download(ctx, work.Root, b.suite.Module+"@"+version)
+	copies := []string{"module", "redirect"}
+	if b.suite.Beside != "" {
+		if _, err := b.copyModule(ctx, work, b.suite.Beside, filepath.Join(b.dir, "beside")); err != nil {
+			return err
+		}
+		copies = append(copies, "beside")
+	}
+	if b.suite.Requires != nil {
+		if err := writeModule(b.moduleDir(), b.suite.Module, work.Go, b.suite.Requires); err != nil {
+			return err
+		}
+	}
+	if err := b.writeRedirect(work); err != nil {
+		return err
+	}
+	return writeWorkspace(b.dir, work, copies)
+}
+
+// copyModule copies a module out of the module cache, and returns its version.
+func (b *bench) copyModule(ctx context.Context, work *workspace.Workspace, module, to string) (version string, err error) {
+	version, pinned := pinnedVersions[module]
+	if !pinned {
+		if version, err = requiredVersion(work, module); err != nil {
+			return "", err
+		}
+	}
+	downloaded, err := download(ctx, work.Root, module+"@"+version)
 	if err != nil {
+		return "", err
+	}
+	return version, copyTree(to, os.DirFS(downloaded))
+}
+
+// writeRedirect makes the package redirect a module of the bench.
+func (b *bench) writeRedirect(work *workspace.Workspace) error {
+	dir := filepath.Join(b.dir, "redirect")
+	if err := copyTree(dir, folder("redirect")); err != nil {
 		return err
 	}
-	if err := copyTree(b.moduleDir(), os.DirFS(downloaded)); err != nil {
-		return err
+	return writeModule(dir, "awsdb.test/redirect", work.Go, nil)
+}
+
+// writeModule writes a go.mod. What it does not require comes from the other
+// modules of the workspace.
+func writeModule(dir, module, goVersion string, requires []string) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "module %s\n\ngo %s\n", module, goVersion)
+	for _, required := range requires {
+		fmt.Fprintf(&text, "require %s\n", required)
 	}
-	return b.writeWorkspace(work)
+	return os.WriteFile(filepath.Join(dir, "go.mod"), []byte(text.String()), 0o644)
 }
 
 // requiredVersion returns the version of a module that the workspace asks for.
@@ -114,14 +158,18 @@ func copyTree(to string, from fs.FS) error {
 	})
 }
 
-// writeWorkspace writes a go.work like the repository's, with the copy.
-func (b *bench) writeWorkspace(work *workspace.Workspace) error {
+// writeWorkspace writes a go.work like the repository's into dir, with folders
+// below it.
+func writeWorkspace(dir string, work *workspace.Workspace, folders []string) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "go %s\n\nuse ./module\n", work.Go)
+	fmt.Fprintf(&text, "go %s\n\n", work.Go)
+	for _, folder := range folders {
+		fmt.Fprintf(&text, "use ./%s\n", folder)
+	}
 	for _, module := range work.Modules {
 		fmt.Fprintf(&text, "use %q\nreplace %s %s => %q\n", module.Dir, module.Path, module.Version, module.Dir)
 	}
-	if err := os.WriteFile(b.workFile(), []byte(text.String()), 0o644); err != nil {
+	if err := os.WriteFile(workFile(dir), []byte(text.String()), 0o644); err != nil {
 		return err
 	}
 	sums, err := os.ReadFile(filepath.Join(work.Root, "go.work.sum"))
@@ -131,48 +179,68 @@ func (b *bench) writeWorkspace(work *workspace.Workspace) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(b.dir, "go.work.sum"), sums, 0o644)
+	return os.WriteFile(filepath.Join(dir, "go.work.sum"), sums, 0o644)
 }
 
-func (b *bench) workFile() string { return filepath.Join(b.dir, "go.work") }
+func workFile(dir string) string { return filepath.Join(dir, "go.work") }
 
 // redirect makes the tests use our driver.
 func (b *bench) redirect() error {
-	files, err := filepath.Glob(filepath.Join(b.packageDir(), "*_test.go"))
+	for _, edit := range b.suite.Edits {
+		pattern := filepath.Join(b.packageDir(), "*_test.go")
+		if edit.Files != "" {
+			pattern = filepath.Join(b.dir, filepath.FromSlash(edit.Files))
+		}
+		if err := edit.apply(pattern); err != nil {
+			return fmt.Errorf("%w of %s any more: see how they open connections now", err, b.sources)
+		}
+	}
+	if b.suite.Hooks == nil {
+		return nil
+	}
+	return copyTree(b.moduleDir(), b.suite.Hooks)
+}
+
+// apply edits the files that match a pattern.
+func (e Edit) apply(pattern string) error {
+	files, err := filepath.Glob(pattern)
 	if err != nil {
 		return err
 	}
-	found := make([]bool, len(b.suite.Edits))
+	found := false
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		text := string(content)
-		for i, edit := range b.suite.Edits {
-			found[i] = found[i] || strings.Contains(text, edit.Old)
-			text = strings.ReplaceAll(text, edit.Old, edit.New)
+		if !bytes.Contains(content, []byte(e.Old)) {
+			continue
 		}
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		found = true
+		if err := os.WriteFile(file, bytes.ReplaceAll(content, []byte(e.Old), []byte(e.New)), 0o644); err != nil {
 			return err
 		}
 	}
-	for i, edit := range b.suite.Edits {
-		if !found[i] {
-			return fmt.Errorf("%q is not in the tests of %s any more: see how they open connections now", edit.Old, b.sources)
-		}
+	if !found {
+		return fmt.Errorf("%q is not in the tests", e.Old)
 	}
-	return copyTree(b.packageDir(), b.suite.Hooks)
+	return nil
 }
 
-// command returns a command that runs in the bench. It has a process group of
-// its own: an interrupt from the terminal is for us, and ctx ends its children, too.
+// command returns a command that runs in the bench.
 func (b *bench) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
+	return command(ctx, b.dir, dir, name, args...)
+}
+
+// command returns a command that runs in dir and uses the workspace of another
+// folder. It has a process group of its own: an interrupt from the terminal is
+// for us, and ctx ends its children, too.
+func command(ctx context.Context, workspaceDir, dir, name string, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, name, args...)
 	command.Dir = dir
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	command.WaitDelay = time.Second // for output of processes that outlive it
-	command.Env = append(os.Environ(), "GOWORK="+b.workFile(), "GOFLAGS=", "PWD="+dir)
+	command.Env = append(os.Environ(), "GOWORK="+workFile(workspaceDir), "GOFLAGS=", "PWD="+dir)
 	return command
 }

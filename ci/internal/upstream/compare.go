@@ -3,16 +3,14 @@ package upstream
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// comparison of our driver with the bare one. Its lists hold names, sorted; a
+// comparison of our driver, in one mode, with the bare one. Its lists hold names, sorted; a
 // test with subtests is among them only when it is worse and none of them is.
 type comparison struct {
-	tests      int // that ran, without subtests
 	bare, ours results
 	reasons    map[string]string // Suite.Explained
 
@@ -118,21 +116,19 @@ func parent(name string) string {
 	return name[:max(end, 0)]
 }
 
-func (c *comparison) write(w io.Writer, title string) {
-	fmt.Fprintf(w, "%s\n%4d passed\n%4d failed\n%4d failed, as explained\n%4d failed with the bare driver as well\n%4d skipped with both\n",
-		title, len(c.passed), len(c.worse), len(c.explained), len(c.failedBoth), len(c.skipped))
-	for _, name := range c.failedBoth {
-		fmt.Fprintf(w, "  failed with the bare driver as well: %s\n", name)
+// needs reports whether a reason explains something here.
+func (c *comparison) needs(reason string) bool { return !slices.Contains(c.stale, reason) }
+
+// bareCounts returns how many tests and subtests came to which end with the bare
+// driver. As in the lists, a test with subtests does not count.
+func (c *comparison) bareCounts() map[outcome]int {
+	counts := make(map[outcome]int)
+	for name, hasSubtests := range c.names() {
+		if !hasSubtests {
+			counts[c.bare[name].outcome]++
+		}
 	}
-	for _, name := range c.skipped {
-		fmt.Fprintf(w, "  skipped: %s\n", name)
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.reasons)) {
-		fmt.Fprintf(w, "  explained: %s: %s\n", name, c.reasons[name])
-	}
-	for _, name := range c.repeated {
-		fmt.Fprintf(w, "  passed when run again: %s\n", name)
-	}
+	return counts
 }
 
 // err tells of every difference that is not explained, with what the test printed.
@@ -144,9 +140,6 @@ func (c *comparison) err() error {
 			output = c.ours[at].output + output
 		}
 		failures = errors.Join(failures, fmt.Errorf("%s is worse than with the bare driver:\n%s", name, output))
-	}
-	for _, name := range c.stale {
-		failures = errors.Join(failures, fmt.Errorf("the explanation of %s is not needed any more: remove it", name))
 	}
 	return failures
 }

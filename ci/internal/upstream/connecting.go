@@ -12,25 +12,19 @@ import (
 	"strings"
 )
 
-// connectingTests returns the names of the tests in dir that open a connection,
-// themselves or in a function of the test files which they mention.
-func connectingTests(dir string, edits []Edit) ([]string, error) {
-	functions, err := testFunctions(dir, edits)
+// chosenTests returns the names of a suite's tests in dir.
+func chosenTests(dir string, suite Suite) ([]string, error) {
+	functions, err := testFunctions(dir, suite)
 	if err != nil {
 		return nil, err
 	}
-	// A function that mentions one which opens opens, too.
-	for changed := true; changed; {
-		changed = false
-		for _, f := range functions {
-			if !f.opens && slices.ContainsFunc(f.mentions, func(name string) bool { return functions[name] != nil && functions[name].opens }) {
-				f.opens, changed = true, true
-			}
-		}
+	all := !slices.ContainsFunc(suite.Edits, func(e Edit) bool { return e.Opens })
+	if !all {
+		spread(functions)
 	}
 	var tests []string
 	for name, f := range functions {
-		if f.opens && strings.HasPrefix(name, "Test") {
+		if f.test && (all || f.opens) && !slices.ContainsFunc(suite.Skip, func(skip string) bool { return skip == name }) {
 			tests = append(tests, name)
 		}
 	}
@@ -41,7 +35,20 @@ func connectingTests(dir string, edits []Edit) ([]string, error) {
 	return tests, nil
 }
 
+// spread notes what opens a connection in a function that it mentions.
+func spread(functions map[string]*function) {
+	for changed := true; changed; {
+		changed = false
+		for _, f := range functions {
+			if !f.opens && slices.ContainsFunc(f.mentions, func(name string) bool { return functions[name] != nil && functions[name].opens }) {
+				f.opens, changed = true, true
+			}
+		}
+	}
+}
+
 type function struct {
+	test     bool
 	opens    bool
 	mentions []string
 }
@@ -49,8 +56,10 @@ type function struct {
 // testFunctions reads the functions of the test files in dir that are compiled
 // here. Methods count as one function with all others of their name, which can
 // only make for a test too many.
-func testFunctions(dir string, edits []Edit) (map[string]*function, error) {
-	folder, err := build.Default.ImportDir(dir, 0)
+func testFunctions(dir string, suite Suite) (map[string]*function, error) {
+	context := build.Default
+	context.BuildTags = strings.Split(suite.Tags, ",")
+	folder, err := context.ImportDir(dir, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +84,9 @@ func testFunctions(dir string, edits []Edit) (map[string]*function, error) {
 				f = &function{}
 				functions[declared.Name.Name] = f
 			}
+			f.test = f.test || isTest(declared)
 			text := string(source[files.Position(declared.Pos()).Offset:files.Position(declared.End()).Offset])
-			f.opens = f.opens || slices.ContainsFunc(edits, func(e Edit) bool { return e.Opens && strings.Contains(text, e.Old) })
+			f.opens = f.opens || slices.ContainsFunc(suite.Edits, func(e Edit) bool { return e.Opens && strings.Contains(text, e.Old) })
 			ast.Inspect(declared, func(node ast.Node) bool {
 				if identifier, ok := node.(*ast.Ident); ok && identifier.Name != declared.Name.Name {
 					f.mentions = append(f.mentions, identifier.Name)
@@ -86,4 +96,19 @@ func testFunctions(dir string, edits []Edit) (map[string]*function, error) {
 		}
 	}
 	return functions, nil
+}
+
+// isTest reports whether go test would run a function: any that is called
+// Test… and has one argument, but TestMain.
+func isTest(declared *ast.FuncDecl) bool {
+	name, parameters := declared.Name.Name, declared.Type.Params.List
+	if declared.Recv != nil || !strings.HasPrefix(name, "Test") || len(parameters) != 1 {
+		return false
+	}
+	pointer, ok := parameters[0].Type.(*ast.StarExpr)
+	if !ok {
+		return false
+	}
+	selector, ok := pointer.X.(*ast.SelectorExpr)
+	return ok && selector.Sel.Name == "T"
 }

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -26,40 +27,39 @@ const (
 	startTimeout = time.Minute
 	// mariadbUser is who the server runs as when we are root, which it refuses.
 	mariadbUser = "mysql"
-	// mariadbSetup makes the tests' database and user.
-	mariadbSetup = `create database gotest;
-create user gotest@'%' identified by 'secret';
-grant all on *.* to gotest@'%';
-`
 )
 
 // mariadb is one MariaDB server with a data directory of its own.
 type mariadb struct {
-	bench  *bench
 	dir    string
+	setup  string // SQL that it executes first
 	port   int
 	server *exec.Cmd
 	log    bytes.Buffer  // of the server; complete once it has ended
 	ended  chan struct{} // closed when the server has; nil until it was started
 }
 
-// serveMariaDB starts a server for go-sql-driver's tests.
-func serveMariaDB(ctx context.Context, b *bench) (*server, error) {
+// startMariaDB starts a server with databases of these names.
+func startMariaDB(ctx context.Context, databases []string) (*mariadb, error) {
 	dir, err := os.MkdirTemp("", "awsdb-mariadb-")
 	if err != nil {
 		return nil, err
 	}
-	m := &mariadb{bench: b, dir: dir}
+	m := &mariadb{dir: dir, setup: mariadbSetup(databases)}
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start MariaDB: %w", err), m.Close())
 	}
-	return &server{close: m.Close, env: []string{
-		"MYSQL_TEST_USER=gotest",
-		"MYSQL_TEST_PASS=secret",
-		"MYSQL_TEST_ADDR=" + m.addr(),
-		"MYSQL_TEST_DBNAME=gotest",
-		"MYSQL_TEST_CONCURRENT=1",
-	}}, nil
+	return m, nil
+}
+
+// mariadbSetup makes the tests' user and databases. Each statement is one line, as --init-file wants it.
+func mariadbSetup(databases []string) string {
+	var sql strings.Builder
+	fmt.Fprintf(&sql, "create user %[1]s@'%%' identified by '%[2]s';\ngrant all on *.* to %[1]s@'%%' with grant option;\n", testUser, testPassword)
+	for _, database := range databases {
+		fmt.Fprintf(&sql, "create database %s;\n", database)
+	}
+	return sql.String()
 }
 
 func (m *mariadb) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(m.port)) }
@@ -78,7 +78,7 @@ func (m *mariadb) start(ctx context.Context) error {
 		return err
 	}
 	// It does not end with ctx: Close stops it in an orderly way.
-	m.server = m.bench.command(context.Background(), m.dir, program, m.options("--no-defaults",
+	m.server = command(context.Background(), m.dir, m.dir, program, m.options("--no-defaults",
 		"--datadir="+m.file("data"), "--tmpdir="+m.file("tmp"), "--socket="+m.file("socket"), "--pid-file="+m.file("pid"), "--init-file="+m.file("setup.sql"),
 		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(m.port), "--skip-name-resolve",
 		"--ssl-cert="+m.file("cert.pem"), "--ssl-key="+m.file("key.pem"),
@@ -137,7 +137,7 @@ func (m *mariadb) prepare(ctx context.Context) error {
 	if err := m.writeCertificate(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(m.file("setup.sql"), []byte(mariadbSetup), 0o644); err != nil {
+	if err := os.WriteFile(m.file("setup.sql"), []byte(m.setup), 0o644); err != nil {
 		return err
 	}
 	// One of its own: a server that starts empties it, whoever else uses it.
@@ -149,7 +149,7 @@ func (m *mariadb) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	install := m.bench.command(ctx, m.dir, "mariadb-install-db", m.options("--no-defaults",
+	install := command(ctx, m.dir, m.dir, "mariadb-install-db", m.options("--no-defaults",
 		"--datadir="+m.file("data"), "--tmpdir="+m.file("tmp"), "--auth-root-authentication-method=normal", "--skip-test-db")...)
 	if output, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w\n%s", err, output)
@@ -172,7 +172,7 @@ func (m *mariadb) options(options ...string) []string {
 
 // give makes the server's user the owner of the directory.
 func (m *mariadb) give(ctx context.Context) error {
-	output, err := m.bench.command(ctx, m.dir, "chown", "-R", mariadbUser+":", m.dir).CombinedOutput()
+	output, err := command(ctx, m.dir, m.dir, "chown", "-R", mariadbUser+":", m.dir).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("chown: %w\n%s", err, output)
 	}

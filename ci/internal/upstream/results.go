@@ -7,12 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// testTimeout is of one go test; `go help testflag` has the format.
-const testTimeout = "10m"
+// testTimeout is of one run of tests; `go help testflag` has the format.
+const testTimeout = "2m"
 
 // outcome of a test. A greater one is better.
 type outcome int
@@ -35,13 +36,38 @@ type result struct {
 // results of tests and subtests by their names, as go test prints them.
 type results map[string]result
 
-// test runs tests, with further flags. That some fail is no error.
-func (b *bench) test(ctx context.Context, env, tests []string, flags ...string) (results, error) {
+// build makes the program of the package's tests as they are now.
+func (b *bench) build(ctx context.Context, name string, flags ...string) (binary string, err error) {
+	binary = filepath.Join(b.dir, name)
+	arguments := append([]string{"test", "-c", "-vet=off", "-o", binary, "-tags", b.suite.Tags}, flags...)
+	output, err := b.command(ctx, b.packageDir(), "go", append(arguments, ".")...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the tests of %s: %w\n%s", b.sources, err, output)
+	}
+	return binary, nil
+}
+
+// environment returns the variables that tell the tests where the servers are.
+func (b *bench) environment(at place) []string {
+	environment := []string{pluginsVariable + "=" + at.plugins}
+	if b.suite.Env != nil {
+		environment = append(environment, b.suite.Env(at)...)
+	}
+	return environment
+}
+
+// test runs tests of a program, by their names. That some fail is no error.
+func (b *bench) test(ctx context.Context, binary string, at place, tests []string) (results, error) {
 	var output, stderr bytes.Buffer
-	arguments := append([]string{"test", "-json", "-count=1", "-vet=off", "-timeout=" + testTimeout,
-		"-run=^(" + strings.Join(tests, "|") + ")$"}, flags...)
-	command := b.command(ctx, b.packageDir(), "go", append(arguments, ".")...)
-	command.Env = append(command.Env, env...)
+	arguments := []string{"tool", "test2json", binary, "-test.v=test2json", "-test.timeout=" + testTimeout, "-test.run=^(" + strings.Join(tests, "|") + ")$"}
+	if len(b.suite.Skip) > 0 {
+		arguments = append(arguments, "-test.skip="+skipPattern(b.suite.Skip))
+	}
+	if b.suite.Arguments != nil {
+		arguments = append(arguments, b.suite.Arguments(at)...)
+	}
+	command := b.command(ctx, b.packageDir(), "go", arguments...)
+	command.Env = append(command.Env, b.environment(at)...)
 	command.Stdout, command.Stderr = &output, &stderr
 	runErr := command.Run()
 	if ctx.Err() != nil {
@@ -52,6 +78,16 @@ func (b *bench) test(ctx context.Context, env, tests []string, flags ...string) 
 		err = fmt.Errorf("no test ran (%w):\n%s%s", runErr, other, stderr.String())
 	}
 	return found, err
+}
+
+// skipPattern is a regular expression, in the form of go test's flags, of tests
+// and subtests that are skipped.
+func skipPattern(names []string) string {
+	var patterns []string
+	for _, name := range names {
+		patterns = append(patterns, "^"+strings.ReplaceAll(name, "/", "$/^")+"$")
+	}
+	return strings.Join(patterns, "|")
 }
 
 // parse reads what `go test -json` prints. other is what belongs to no test:

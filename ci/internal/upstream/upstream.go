@@ -1,8 +1,7 @@
-// Package upstream runs the public tests of the drivers that we wrap, with the
-// bare driver and with ours, on a real server, and compares test by test. The
-// sources come out of the module cache; nothing of them is kept here. Only tests
-// that open a connection in a way which a Suite knows how to redirect are run:
-// the others are about the driver's insides.
+// Package upstream runs public tests, with the bare drivers and with ours, on
+// real servers, and compares test by test: the tests of the drivers that we wrap,
+// and those of tools that users put on top. The sources come out of the module
+// cache; nothing of them is kept here.
 package upstream
 
 import (
@@ -12,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/awsdb/awsdb/ci/internal/workspace"
 )
@@ -28,137 +28,131 @@ func folder(name string) fs.FS {
 	return sub
 }
 
+// pinnedVersions are those of modules that no module of ours requires. All
+// others are tested at the version that the workspace requires.
+var pinnedVersions = map[string]string{
+	"github.com/go-gorp/gorp/v3": "v3.1.0",
+	"xorm.io/xorm":               "v1.3.9",
+}
+
 // Suite is one package of public tests and how to point it at our driver.
 type Suite struct {
-	// Driver is what ours is registered as.
-	Driver string
-	// Module is the path of the bare driver's module; its version is the one
-	// that the workspace requires.
+	// Name is what [Choose] knows it by.
+	Name string
+	// Module is the path of the module with the tests. Its version is in
+	// pinnedVersions, or the one that the workspace requires.
 	Module string
+	// Beside is another module of which a copy is needed, for Edits; "" if none.
+	Beside string
 	// Package is the slash-separated folder of the tests in the module; "."
 	// when they are at the top.
 	Package string
-	// Hooks are the files that come into the package's folder for our driver:
-	// they have the functions which the Edits call.
+	// Requires are lines of a go.mod, such as "example.com/x v1.2.3", in the
+	// place of what the module requires itself: for one that requires drivers
+	// of every database there is. What our modules require is known anyway.
+	Requires []string
+	// Tags are build tags, separated by commas.
+	Tags string
+	// Separate: the tests of the bare driver run as they are, in a program
+	// without Edits and Hooks. Without it, there is one program, whose edited
+	// tests ask the package redirect (in testdata) for a driver.
+	Separate bool
+	// Hooks come into the module's folder: they have what Edits call, or stand
+	// in for files of the module.
 	Hooks fs.FS
 	// Edits turn the tests of the bare driver into tests of ours.
 	Edits []Edit
-	// Serve starts a fresh server.
-	Serve func(ctx context.Context, b *bench) (*server, error)
+	// Skip are tests and subtests that are not run with any driver.
+	Skip []string
+	// Env returns variables that tell the tests where the server is.
+	Env func(at place) []string
+	// Arguments returns arguments of the tests' program that do.
+	Arguments func(at place) []string
 	// Explained says why tests pass with the bare driver and need not pass with
 	// ours. A name covers its subtests. One that explains nothing is an error.
 	Explained map[string]string
 }
 
-// Edit replaces a text everywhere in the test files of a Suite. A text that is
-// nowhere is an error: the tests have changed.
+// Edit replaces a text everywhere in some files. A text that is nowhere is an
+// error: the tests have changed.
 type Edit struct {
 	Old, New string
-	// Opens: Old opens a connection or a pool. Tests that never get to such a
-	// place are not run.
+	// Files are which, as a pattern of slash-separated paths that begin with
+	// module/, for the folder of Suite.Module, or beside/, for Suite.Beside.
+	// Absent: the test files of the package.
+	Files string
+	// Opens: Old opens a connection or a pool. If a Suite has such Edits, tests
+	// that never get to such a place are not run: they are about insides.
 	Opens bool
 }
 
-// attempts is how often a test may fail with our driver. Some of the public
-// tests have limits on real time; what our driver breaks stays broken.
-const attempts = 3
+// suites are all there are.
+func suites() []Suite {
+	return []Suite{pgxSuite(), goSQLDriverSuite(), sqlxSuite(),
+		migratePostgreSQLSuite(), migrateMySQLSuite(), riverSuite(), riverDriverSuite(),
+		gorpPostgreSQLSuite(), gorpMySQLSuite(), xormPostgreSQLSuite(), xormMySQLSuite()}
+}
 
-// Choose returns the suites of the named drivers, of all when there is no name.
-func Choose(names []string) ([]Suite, error) {
-	all := []Suite{postgresqlSuite(), mysqlSuite()}
-	if len(names) == 0 {
+// Choose returns the suites of the given names, all when there is none.
+func Choose(wanted []string) ([]Suite, error) {
+	all := suites()
+	if len(wanted) == 0 {
 		return all, nil
 	}
 	var chosen []Suite
-	for _, name := range names {
+	for _, name := range wanted {
 		found := false
 		for _, suite := range all {
-			if suite.Driver == name {
+			if suite.Name == name {
 				chosen, found = append(chosen, suite), true
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("there are no tests for %q: write %s or %s", name, all[0].Driver, all[1].Driver)
+			return nil, fmt.Errorf("there are no tests for %q: write one of %s", name, strings.Join(names(all), ", "))
 		}
 	}
 	return chosen, nil
 }
 
+func names(suites []Suite) []string {
+	var names []string
+	for _, suite := range suites {
+		names = append(names, suite.Name)
+	}
+	return names
+}
+
 // Check runs the suites and writes what came out to w. The error tells of every
 // suite with a difference that is not explained.
-func Check(ctx context.Context, work *workspace.Workspace, suites []Suite, w io.Writer) error {
-	var failures error
-	for _, suite := range suites {
-		if err := check(ctx, work, suite, w); err != nil {
-			failures = errors.Join(failures, fmt.Errorf("%s: %w", suite.Driver, err))
-		}
+func Check(ctx context.Context, work *workspace.Workspace, suites []Suite, w io.Writer) (err error) {
+	servers, err := startServers(ctx, work, databases(suites))
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, servers.Close()) }()
+	var failures error
+	var reports []report
+	for _, suite := range suites {
+		made, err := check(ctx, work, servers, suite, w)
+		if err != nil {
+			failures = errors.Join(failures, fmt.Errorf("%s: %w", suite.Name, err))
+		}
+		reports = append(reports, made)
+	}
+	writeTable(w, reports)
 	return failures
 }
 
-func check(ctx context.Context, work *workspace.Workspace, suite Suite, w io.Writer) (err error) {
+func check(ctx context.Context, work *workspace.Workspace, servers *servers, suite Suite, w io.Writer) (_ report, err error) {
 	b, err := newBench(ctx, work, suite)
 	if err != nil {
-		return err
+		return report{}, err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	compared, err := b.compare(ctx)
+	made, err := b.compare(ctx, servers.place)
 	if err != nil {
-		return err
+		return report{}, err
 	}
-	compared.write(w, fmt.Sprintf("%s: %s, %d tests that open a connection, and their subtests", suite.Driver, b.sources, compared.tests))
-	return compared.err()
-}
-
-// compare runs the tests with both drivers.
-func (b *bench) compare(ctx context.Context) (*comparison, error) {
-	tests, err := connectingTests(b.packageDir(), b.suite.Edits)
-	if err != nil {
-		return nil, err
-	}
-	bare, err := b.testBare(ctx, tests)
-	if err != nil {
-		return nil, fmt.Errorf("the bare driver: %w", err)
-	}
-	compared, err := b.testOurs(ctx, tests, bare)
-	if err != nil {
-		return nil, err
-	}
-	compared.tests = len(tests)
-	return compared, nil
-}
-
-func (b *bench) testBare(ctx context.Context, tests []string) (_ results, err error) {
-	s, err := b.suite.Serve(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	return b.test(ctx, s.env, tests)
-}
-
-// testOurs compares what the tests do with our driver with what they did, and
-// runs what is worse again. The race detector watches our driver only.
-func (b *bench) testOurs(ctx context.Context, tests []string, bare results) (_ *comparison, err error) {
-	if err := b.redirect(); err != nil {
-		return nil, err
-	}
-	s, err := b.suite.Serve(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	ours, err := b.test(ctx, s.env, tests, "-race")
-	if err != nil {
-		return nil, err
-	}
-	compared := compare(bare, ours, b.suite.Explained)
-	for attempt := 1; attempt < attempts && len(compared.worse) > 0; attempt++ {
-		again, err := b.test(ctx, s.env, topLevel(compared.worse), "-race")
-		if err != nil {
-			return nil, err
-		}
-		compared.improve(again)
-	}
-	return compared, nil
+	made.write(w)
+	return made, made.err()
 }

@@ -1,7 +1,8 @@
 package upstream
 
 import (
-	"context"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -34,6 +35,8 @@ import (
 	"testing"
 )
 
+func TestInsides(t *testing.T) { panic("is not about connections") }
+
 func TestNames(t *testing.T) { checkNames(t) }
 
 func checkNames(t *testing.T) {
@@ -51,8 +54,6 @@ func TestReason(t *testing.T) { checkNames(t) }
 func TestBroken(t *testing.T) { t.Error(Open("x")) }
 
 func TestSkipped(t *testing.T) { t.Skip(Open("x")) }
-
-func TestInsides(t *testing.T) { panic("is not about connections") }
 `,
 }
 
@@ -76,61 +77,76 @@ func newTestBench(t *testing.T, suite Suite) *bench {
 	if err := copyTree(b.moduleDir(), tree(bareModule)); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.writeWorkspace(work); err != nil {
+	if err := writeWorkspace(b.dir, work, []string{"module"}); err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
-func smallSuite(servers *[]string) Suite {
+// smallSuite is of the small driver.
+func smallSuite() Suite {
 	return Suite{
-		Driver:  "ours",
-		Package: "driver",
+		Name:     "small/suite",
+		Package:  "driver",
+		Separate: true,
 		Hooks: tree(map[string]string{
-			"hook_test.go": "package driver\n\nvar Ours func(string) string\n",
-			"ours_test.go": "package driver_test\n\nimport (\n\t\"example.com/bare/driver\"\n\t\"example.com/ours\"\n)\n\nfunc init() { driver.Ours = ours.Open }\n",
+			"driver/hook_test.go": "package driver\n\nvar Ours func(string) string\n",
+			"driver/ours_test.go": "package driver_test\n\nimport (\n\t\"example.com/bare/driver\"\n\t\"example.com/ours\"\n)\n\nfunc init() { driver.Ours = ours.Open }\n",
 		}),
 		Edits:     []Edit{{Old: "Open(", New: "Ours(", Opens: true}},
 		Explained: map[string]string{"TestReason": "a reason"},
-		Serve: func(context.Context, *bench) (*server, error) {
-			*servers = append(*servers, "started")
-			return &server{env: []string{"NAME=different"}, close: func() error {
-				*servers = append(*servers, "stopped")
-				return nil
-			}}, nil
-		},
+		Env:       func(place) []string { return []string{"NAME=different"} },
 	}
 }
 
+// switchingSuite is one whose program asks for the driver when it runs. All its
+// tests run but for one, those about insides too.
+func switchingSuite() Suite {
+	suite := smallSuite()
+	suite.Separate = false
+	suite.Hooks = tree(map[string]string{
+		"driver/hook_test.go": "package driver\n\nimport \"os\"\n\n" +
+			"func chosen(name string) string {\n\tif os.Getenv(\"AWSDB_PLUGINS\") == \"\" {\n\t\treturn Open(name)\n\t}\n\treturn Open(name[:min(len(name), 4)])\n}\n",
+	})
+	suite.Edits = []Edit{{Old: "Open(name)", New: "chosen(name)", Files: "module/driver/open_test.go"}}
+	suite.Skip = []string{"TestInsides"}
+	return suite
+}
+
 func TestBench(t *testing.T) {
-	var servers []string
-	compared, err := newTestBench(t, smallSuite(&servers)).compare(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	compared.write(&out, "title")
-	want := `title
-   2 passed
-   1 failed
-   1 failed, as explained
-   1 failed with the bare driver as well
-   1 skipped with both
+	for name, suite := range map[string]Suite{"two programs": smallSuite(), "one program": switchingSuite()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			places := make(map[string]string) // plugins by database
+			made, err := newTestBench(t, suite).compare(t.Context(), func(database, plugins string) place {
+				places[database] = plugins
+				return place{database: database, plugins: plugins}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(map[string]string{"small_suite_bare": "", "small_suite_alone": "none", "small_suite_plugins": "failover,host_monitoring_v2"}, places); diff != "" {
+				t.Errorf("places (-want +got):\n%s", diff)
+			}
+			made.took = 0
+			var out strings.Builder
+			made.write(&out)
+			writeTable(&out, []report{made})
+			want := `small/suite: the small driver, in 0s
   failed with the bare driver as well: TestBroken
-  skipped: TestSkipped
   explained: TestReason: a reason
+        suite              driver  passed  failed  failed with bare too  explained  skipped
+  small/suite                bare       4       1                                         1
+  small/suite                ours       2       1                     1          1        1
+  small/suite  ours, with plugins       2       1                     1          1        1
 `
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Errorf("report (-want +got):\n%s", diff)
-	}
-	if err := compared.err(); err == nil || !strings.Contains(err.Error(), "TestNames/different") || !strings.Contains(err.Error(), `got "diff"`) {
-		t.Errorf("error is %v, want one with the subtest and what it printed", err)
-	}
-	if compared.tests != 4 {
-		t.Errorf("ran %d tests, want the 4 that open a connection", compared.tests)
-	}
-	if diff := cmp.Diff([]string{"started", "stopped", "started", "stopped"}, servers); diff != "" {
-		t.Errorf("servers (-want +got):\n%s", diff)
+			if diff := cmp.Diff(want, out.String()); diff != "" {
+				t.Errorf("report (-want +got):\n%s", diff)
+			}
+			if err := made.err(); err == nil || !strings.Contains(err.Error(), "TestNames/different") || !strings.Contains(err.Error(), `got "diff"`) {
+				t.Errorf("error is %v, want one with the subtest and what it printed", err)
+			}
+		})
 	}
 }
 
@@ -142,19 +158,16 @@ func TestBenchErrors(t *testing.T) {
 	}{
 		{"no test opens a connection", func(s *Suite) { s.Edits[0].Old = "OpenDB(" }, "opens a connection"},
 		{"an edit of nothing", func(s *Suite) { s.Edits = append(s.Edits, Edit{Old: "Dial("}) }, `"Dial(" is not in the tests of the small driver`},
-		{"hooks that do not compile", func(s *Suite) { s.Hooks = tree(map[string]string{"x_test.go": "package driver\n\nvar x = y\n"}) }, "undefined: y"},
+		{"a program that does not end", func(s *Suite) { *s = switchingSuite(); s.Skip = nil }, "the program ended before TestBroken had"},
+		{"hooks that do not compile", func(s *Suite) { s.Hooks = tree(map[string]string{"driver/x_test.go": "package driver\n\nvar x = y\n"}) }, "undefined: y"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var servers []string
-			suite := smallSuite(&servers)
+			suite := smallSuite()
 			test.change(&suite)
-			_, err := newTestBench(t, suite).compare(t.Context())
+			_, err := newTestBench(t, suite).compare(t.Context(), func(string, string) place { return place{} })
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error is %v, want one with %q", err, test.want)
-			}
-			if len(servers)%2 != 0 {
-				t.Errorf("servers: %v", servers)
 			}
 		})
 	}
@@ -166,21 +179,44 @@ func TestChoose(t *testing.T) {
 		want    []string
 		problem string
 	}{
-		{names: nil, want: []string{"awspg", "awsmysql"}},
-		{names: []string{"awsmysql"}, want: []string{"awsmysql"}},
-		{names: []string{"pgx"}, problem: `"pgx"`},
+		{names: nil, want: names(suites())},
+		{names: []string{"sqlx", "pgx"}, want: []string{"sqlx", "pgx"}},
+		{names: []string{"awspg"}, problem: `"awspg": write one of pgx, go-sql-driver, sqlx`},
 	}
 	for _, test := range tests {
-		suites, err := Choose(test.names)
+		chosen, err := Choose(test.names)
 		if (err == nil) != (test.problem == "") || err != nil && !strings.Contains(err.Error(), test.problem) {
 			t.Errorf("%v: error is %v", test.names, err)
 		}
-		var got []string
-		for _, suite := range suites {
-			got = append(got, suite.Driver)
-		}
-		if diff := cmp.Diff(test.want, got); diff != "" {
+		if diff := cmp.Diff(test.want, names(chosen)); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", test.names, diff)
+		}
+	}
+}
+
+// TestDatabases: PostgreSQL cuts names at 63 bytes, MariaDB wants some quoted.
+func TestDatabases(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, name := range databases(suites()) {
+		if seen[name] || !regexp.MustCompile(`^[a-z0-9_]{1,63}$`).MatchString(name) {
+			t.Errorf("%q is no name, or not the only one", name)
+		}
+		seen[name] = true
+	}
+}
+
+func TestPlace(t *testing.T) {
+	servers := &servers{postgresql: &program{addr: "127.0.0.1:5432"}, mariadb: &mariadb{port: 3306}}
+	bare, ours := servers.place("some", ""), servers.place("some", "a,b")
+	tests := []struct{ got, want string }{
+		{bare.postgresqlURL(nil), "postgres://gotest:secret@127.0.0.1:5432/some?sslmode=disable"},
+		{ours.postgresqlURL(url.Values{"pool_max_conns": {"7"}}), "postgres://gotest:secret@127.0.0.1:5432/some?plugins=a%2Cb&pool_max_conns=7&sslmode=disable"},
+		{bare.mysqlDSN(nil), "gotest:secret@tcp(127.0.0.1:3306)/some?parseTime=true"},
+		{ours.mysqlDSN(url.Values{"loc": {"UTC"}}), "gotest:secret@tcp(127.0.0.1:3306)/some?loc=UTC&parseTime=true&plugins=a%2Cb"},
+	}
+	for _, test := range tests {
+		if test.got != test.want {
+			t.Errorf("got %s, want %s", test.got, test.want)
 		}
 	}
 }

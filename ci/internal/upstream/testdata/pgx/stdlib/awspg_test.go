@@ -5,16 +5,21 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"os"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	_ "github.com/awsdb/awsdb/failover"
+	_ "github.com/awsdb/awsdb/hostmonitor"
 	"github.com/awsdb/awsdb/pgdriver"
 )
 
-// openName stands in for sql.Open. The tests' connection string is in keyword form.
+var plugins = os.Getenv("AWSDB_PLUGINS")
+
+// openName stands in for sql.Open. The tests' connection string is a URL with parameters.
 func openName(_, dsn string) (*sql.DB, error) {
-	return sql.Open(pgdriver.Name, dsn+" plugins=none")
+	return sql.Open(pgdriver.Name, dsn+"&plugins="+plugins)
 }
 
 // openConfig stands in for stdlib.OpenDB.
@@ -22,7 +27,7 @@ func openConfig(config pgx.ConnConfig, options ...stdlib.OptionOpenDB) *sql.DB {
 	if len(options) > 0 {
 		return sql.OpenDB(refusing{errors.New("awspg takes no option of stdlib")})
 	}
-	connector, err := pgdriver.NewConnector(&config, pgdriver.WithParams(map[string]string{"plugins": "none"}))
+	connector, err := pgdriver.NewConnector(&config, pgdriver.WithParams(map[string]string{"plugins": plugins}))
 	if err != nil {
 		return sql.OpenDB(refusing{err})
 	}
