@@ -59,7 +59,8 @@ type session struct {
 // sessions are those of one pool that are open.
 type sessions struct {
 	connector *core.Connector
-	hooked    bool // there is a BeforeConnect, which may change anything
+	hooked    bool            // there is a BeforeConnect, which may change anything
+	surface   *pgx.ConnConfig // what the pool's configuration said when it became ours
 	latest    atomic.Uint64
 	mu        sync.Mutex          // guards open
 	open      map[uint64]*session // by number

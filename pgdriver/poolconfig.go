@@ -40,7 +40,9 @@ import (
 // BeforeAcquire). Without a ShouldPing nothing is pinged. AfterRelease and BeforeClose run
 // as ever. Steps 2 to 4 are repeated for each host that a connect tries. Of ConnConfig the
 // pool reports, by Config, no TLSConfig, Fallbacks, and ConnectTimeout: they apply
-// beneath, to each login.
+// beneath, to each login. What logs in is fixed by then: of a configuration that has been
+// changed afterwards, in its host, port, user, password, database or session settings, a
+// pool opens no connections, but says so by an error that matches core.ErrConfig.
 func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error) {
 	var o options
 	for _, opt := range opts {
@@ -65,13 +67,21 @@ func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error)
 	c.RuntimeParams = maps.Clone(login.RuntimeParams)
 	c.RuntimeParams[configuredKey] = "yes"
 	c.DialFunc = all.dial
-	cfg.ConnConfig = c
+	cfg.ConnConfig, all.surface = c, c.Copy()
 	all.hook(cfg, onConnect)
 	return k, nil
 }
 
 // configuredKey marks a configuration. No server sees it: pgx's login is answered by us.
 const configuredKey = "awsdb_configured"
+
+// changed reports whether somebody wants another login than the one that was configured,
+// as who opens one more pool by what Config says. He would get connections of the first
+// kind: to the first database, for instance.
+func changed(was, c *pgx.ConnConfig) bool {
+	return c.Host != was.Host || c.Port != was.Port || c.User != was.User || c.Password != was.Password ||
+		c.Database != was.Database || !maps.Equal(c.RuntimeParams, was.RuntimeParams)
+}
 
 // loginTimeout is pgxpool's limit for a connection where the application sets none:
 // nobody may be waiting for it any more.
@@ -173,6 +183,9 @@ func (a *sessions) hook(cfg *pgxpool.Config, onConnect func(context.Context, *pg
 		prepare = func(ctx context.Context, c *pgx.Conn) (bool, error) { return before(ctx, c), nil }
 	}
 	cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		if changed(a.surface, c) {
+			return fmt.Errorf("%w: host, port, user, password, database or a session setting was changed in the configuration of a pool that follows its cluster, where that has no effect: parse the connection string again and change that", core.ErrConfig)
+		}
 		c.ConnectTimeout = 0 // pgxpool sets one
 		c.Tracer = topTracer{c.Tracer}
 		delete(c.RuntimeParams, configuredKey) // every connection keeps a copy

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/awsdb/awsdb/core"
@@ -311,6 +312,39 @@ func TestConfigurePoolTwice(t *testing.T) {
 	defer db.Close() //nolint:errcheck // the pool's Close would tell
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// What the pool reports as its configuration makes a second pool like it. One with another
+// login has no connections, rather than such as the first has.
+func TestPoolOfAChangedConfiguration(t *testing.T) {
+	cluster := started(t, lab.Options{Instances: 1})
+	p := pooled(t, cluster, nil)
+	for name, test := range map[string]struct {
+		change func(*pgx.ConnConfig)
+		want   error
+	}{
+		"as it is":        {func(*pgx.ConnConfig) {}, nil},
+		"query mode":      {func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeExec }, nil},
+		"database":        {func(c *pgx.ConnConfig) { c.Database = "other" }, core.ErrConfig},
+		"user":            {func(c *pgx.ConnConfig) { c.User = "other" }, core.ErrConfig},
+		"password":        {func(c *pgx.ConnConfig) { c.Password = "other" }, core.ErrConfig},
+		"host":            {func(c *pgx.ConnConfig) { c.Host = "other" }, core.ErrConfig},
+		"port":            {func(c *pgx.ConnConfig) { c.Port++ }, core.ErrConfig},
+		"session setting": {func(c *pgx.ConnConfig) { c.RuntimeParams["search_path"] = "other" }, core.ErrConfig},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := p.Config()
+			test.change(cfg.ConnConfig)
+			second, err := pgxpool.NewWithConfig(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer second.Close()
+			if err := second.Ping(t.Context()); !errors.Is(err, test.want) {
+				t.Errorf("error is %v, want %v", err, test.want)
+			}
+		})
 	}
 }
 
