@@ -7,7 +7,8 @@ func migratePostgreSQLSuite() Suite {
 	return migrateSuite("migrate-postgresql", "database/pgx/v5", []Edit{
 		{Old: `sql.Open(`, New: `dktesting.OpenPostgreSQL(`, Files: "module/database/pgx/v5/pgx.go"},
 		{Old: `_ "github.com/jackc/pgx/v5/stdlib"`, New: `"github.com/golang-migrate/migrate/v4/dktesting"`, Files: "module/database/pgx/v5/pgx.go"},
-		{Old: `sql.Open("pgx", pgConnectionString(ip, port))`, New: `dktesting.OpenPostgreSQL("", pgConnectionString(ip, port))`},
+		{Old: `sql.Open("pgx",`, New: `dktesting.OpenPostgreSQL("pgx",`},
+		{Old: `	"database/sql"` + "\n", New: ""},
 	})
 }
 

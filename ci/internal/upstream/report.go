@@ -20,6 +20,9 @@ type report struct {
 
 // write writes the details that a table has no room for.
 func (r report) write(w io.Writer) {
+	if len(r.comparisons) == 0 {
+		return // it failed before
+	}
 	fmt.Fprintf(w, "%s: %s, in %s\n", r.suite.Name, r.sources, r.took.Round(time.Second))
 	for i, compared := range r.comparisons {
 		if i == 0 {

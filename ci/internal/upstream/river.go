@@ -14,6 +14,7 @@ func riverSuite() Suite {
 			{Old: `pgxpool.NewWithConfig(`, New: `redirect.Pool(`, Files: "beside/riversharedtest/riversharedtest.go"},
 			{Old: `pgxpool.NewWithConfig(`, New: `redirect.Pool(`, Files: "module/client_test.go"},
 			{Old: `riversharedtest.DBPool(ctx, t).Config().Copy()`, New: `redirect.Config(riversharedtest.DBPool(ctx, t))`, Files: "module/client_test.go"},
+			{Old: `bundle.dbPool.Config()`, New: `redirect.Config(bundle.dbPool)`, Files: "module/client_test.go"},
 			{Old: `"github.com/jackc/pgx/v5/pgxpool"`, New: `"github.com/jackc/pgx/v5/pgxpool"; "awsdb.test/redirect"`, Files: "module/client_test.go"},
 			// A copy of our pool's configuration is refused.
 			{Old: `dbPool.Config()`, New: `redirect.Config(dbPool)`, Files: "beside/riversharedtest/riversharedtest.go"},

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"github.com/awsdb/awsdb/ci/internal/workspace"
 )
@@ -122,6 +123,10 @@ func names(suites []Suite) []string {
 	return names
 }
 
+// concurrent is how many suites run at a time: most wait for servers, or for time
+// to pass.
+const concurrent = 2
+
 // Check runs the suites and writes what came out to w. The error tells of every
 // suite with a difference that is not explained.
 func Check(ctx context.Context, work *workspace.Workspace, suites []Suite, w io.Writer) (err error) {
@@ -130,20 +135,30 @@ func Check(ctx context.Context, work *workspace.Workspace, suites []Suite, w io.
 		return err
 	}
 	defer func() { err = errors.Join(err, servers.Close()) }()
-	var failures error
-	var reports []report
-	for _, suite := range suites {
-		made, err := check(ctx, work, servers, suite, w)
-		if err != nil {
-			failures = errors.Join(failures, fmt.Errorf("%s: %w", suite.Name, err))
-		}
-		reports = append(reports, made)
+	reports := make([]report, len(suites))
+	failures := make([]error, len(suites))
+	running := make(chan struct{}, concurrent)
+	var wait sync.WaitGroup
+	for i, suite := range suites {
+		running <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-running }()
+			made, err := check(ctx, work, servers, suite)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", suite.Name, err)
+			}
+			reports[i], failures[i] = made, err
+		})
+	}
+	wait.Wait()
+	for _, made := range reports {
+		made.write(w)
 	}
 	writeTable(w, reports)
-	return failures
+	return errors.Join(failures...)
 }
 
-func check(ctx context.Context, work *workspace.Workspace, servers *servers, suite Suite, w io.Writer) (_ report, err error) {
+func check(ctx context.Context, work *workspace.Workspace, servers *servers, suite Suite) (_ report, err error) {
 	b, err := newBench(ctx, work, suite)
 	if err != nil {
 		return report{}, err
@@ -153,6 +168,5 @@ func check(ctx context.Context, work *workspace.Workspace, servers *servers, sui
 	if err != nil {
 		return report{}, err
 	}
-	made.write(w)
 	return made, made.err()
 }
