@@ -32,7 +32,7 @@ func TestCommandLine(t *testing.T) {
 		out      []string // parts of the output; none: it must be empty
 		problems []string
 	}{
-		{nil, exitOK, []string{"Usage:", "demo"}, nil},
+		{[]string{}, exitOK, []string{"Usage:", "demo"}, nil},
 		{[]string{"--help"}, exitOK, []string{"Usage:"}, nil},
 		{[]string{"--version"}, exitOK, []string{"awsdb version "}, nil},
 		{[]string{"demo", "--help"}, exitOK, []string{"--engine", "postgresql or mysql", "--instances", "--failovers", "--seed", "--json", "--svg", "2 to 15", "1 to 50"}, nil},
