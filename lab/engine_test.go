@@ -31,6 +31,8 @@ type engine struct {
 
 	insert, sleep string // statements: into table t, with one parameter; for so many seconds
 	self, reader  string // queries: who answers, and whether it is a reader
+	indexes       string // query: the indexes of table t
+	waiting       string // query: how many sessions wait for a lock on a table
 
 	status, lag, fresh            string // table of the instances, a column of it, and a condition on its rows
 	globalStatus, globalInstances string // tables of the regions and of the instances there
@@ -53,7 +55,9 @@ var engines = []engine{{
 	name: "PostgreSQL", flavor: lab.AuroraPG, global: lab.GlobalAuroraPG, port: "5432",
 	insert: "insert into t values ($1)", sleep: "select pg_sleep(%v)",
 	self: "select aurora_db_instance_identifier()", reader: "select pg_is_in_recovery()",
-	status: "aurora_replica_status()", lag: "replica_lag_in_msec", fresh: "last_update_timestamp > now() - interval '5 minutes'",
+	indexes: "select indexname from pg_indexes where tablename = 't'",
+	waiting: "select count(*) from pg_stat_activity where wait_event_type = 'Lock'",
+	status:  "aurora_replica_status()", lag: "replica_lag_in_msec", fresh: "last_update_timestamp > now() - interval '5 minutes'",
 	globalStatus: "aurora_global_db_status()", globalInstances: "aurora_global_db_instance_status()",
 	withoutTLS: "sslmode=disable", connectTimeout: "connect_timeout=3",
 	refusedWrite: "25006", refusedTable: "25006", insecure: "28000", tooMany: "53300", shutdown: "57P01", retry: "40001",
@@ -63,7 +67,9 @@ var engines = []engine{{
 	name: "MySQL", flavor: lab.AuroraMySQL, global: lab.GlobalAuroraMySQL, port: "3306",
 	insert: "insert into t values (?)", sleep: "select sleep(%v)",
 	self: "select @@aurora_server_id", reader: "select @@innodb_read_only",
-	status: "information_schema.replica_host_status", lag: "replica_lag_in_milliseconds", fresh: "last_update_timestamp > now() - interval 5 minute",
+	indexes: "select distinct index_name from information_schema.statistics where table_name = 't'",
+	waiting: "select count(*) from information_schema.processlist where state = 'Waiting for table metadata lock'",
+	status:  "information_schema.replica_host_status", lag: "replica_lag_in_milliseconds", fresh: "last_update_timestamp > now() - interval 5 minute",
 	globalStatus: "information_schema.aurora_global_db_status", globalInstances: "information_schema.aurora_global_db_instance_status",
 	withoutTLS: "tls=false", connectTimeout: "timeout=3s", clearPassword: []string{"allowCleartextPasswords=true"},
 	refusedWrite: "1290", refusedTable: "1836", insecure: "3159", tooMany: "1040", shutdown: "1053", retry: "1213",

@@ -20,6 +20,7 @@ type realServers interface {
 	PromotedAt() time.Time // when
 	Addr(id string) string // where the server really listens
 	Promote(ctx context.Context, id string) error
+	Halt(id string) error // before Kill: it does nothing more
 	Kill(id string) error
 	Stop(id string) error // SIGSTOP
 	Continue(id string) error

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -92,6 +93,47 @@ func TestRealCrash(t *testing.T) {
 		old.ResetStatements()
 		wantEqual(t, "statements after a reset", len(old.Statements()), 0)
 	})
+}
+
+// TestRealCrashOfALock: a killed server does not let those go on who have waited for a session that is ended with it.
+func TestRealCrashOfALock(t *testing.T) {
+	for ended, end := range map[string]func(*lab.Instance){"crash": (*lab.Instance).Crash, "restart": (*lab.Instance).Restart} {
+		t.Run(ended, func(t *testing.T) {
+			eachReal(t, lab.Options{}, func(t *testing.T, e engine, cluster *lab.Cluster) {
+				old := cluster.Writer()
+				db := open(t, cluster, old.Host())
+				exec(t, db, "create table t (id int)")
+				holder, err := db.BeginTx(t.Context(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = holder.Rollback() }()
+				if _, err := holder.Exec(e.insert, 1); err != nil {
+					t.Fatal(err)
+				}
+				const waiting = 3
+				var failed sync.WaitGroup
+				for n := range waiting {
+					failed.Go(func() {
+						if _, err := db.Exec(fmt.Sprintf("create index i%d on t (id)", n)); err == nil {
+							t.Errorf("index %d was made", n)
+						}
+					})
+				}
+				for limit := time.Now().Add(patience); column(t, db, e.waiting)[0] != fmt.Sprint(waiting); time.Sleep(time.Millisecond) {
+					if time.Now().After(limit) {
+						t.Fatal("nobody waits for the table")
+					}
+				}
+				end(old)
+				failed.Wait()
+				if ended == "crash" {
+					promote(t, cluster, "mydb-2", lab.PromoteOptions{})
+				}
+				wantEqual(t, "indexes", column(t, open(t, cluster, cluster.Endpoint()), e.indexes), []string(nil))
+			})
+		})
+	}
 }
 
 // TestRealValues: Rows in Go's types, and what AdminExec may do and the application's user may not.

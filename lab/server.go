@@ -57,9 +57,16 @@ func (s *server) drop() {
 }
 
 func (s *server) crash() {
+	s.end()
+	s.check("killing", s.cluster.real.Kill(s.id))
+}
+
+// end ends all connections of a server that is to be killed. Had it time to learn of that, it would let others have
+// what one of its sessions has locked.
+func (s *server) end() {
+	s.check("halting", s.cluster.real.Halt(s.id))
 	s.gate.Kill()
 	s.frozen.Store(false)
-	s.check("killing", s.cluster.real.Kill(s.id))
 }
 
 func (s *server) shutdown() {
@@ -83,8 +90,7 @@ func (s *server) heal() {
 const restartLimit = time.Minute
 
 func (s *server) restart() {
-	s.gate.Kill()
-	s.frozen.Store(false)
+	s.end()
 	ctx, cancel := context.WithTimeout(s.cluster.life, restartLimit)
 	defer cancel()
 	err := s.cluster.real.Kill(s.id)

@@ -21,6 +21,19 @@ func (c *Cluster) Kill(name string) error { return c.fault(name, (*node).kill) }
 // never answered.
 func (c *Cluster) Stop(name string) error { return c.fault(name, (*node).freeze) }
 
+// Halt suspends an instance that is about to be killed, and tells nobody: what it has not done yet never happens, whatever
+// becomes of its clients meanwhile.
+func (c *Cluster) Halt(name string) error {
+	n, err := c.find(name)
+	if err != nil {
+		return err
+	}
+	if err := n.server.Halt(); err != nil {
+		return fmt.Errorf("realmaria: %s: %w", name, err)
+	}
+	return nil
+}
+
 // Shutdown shuts an instance down with SIGTERM: sessions are closed, new connections are refused. It takes about two
 // seconds.
 func (c *Cluster) Shutdown(name string) error { return c.fault(name, (*node).shutdown) }

@@ -22,6 +22,19 @@ func (c *Cluster) Kill(name string) error { return c.fault(name, (*node).kill) }
 // by the kernel and never answered.
 func (c *Cluster) Stop(name string) error { return c.fault(name, (*node).freeze) }
 
+// Halt suspends an instance that is about to be killed, and tells nobody: what it has not done yet never happens, whatever
+// becomes of its clients meanwhile.
+func (c *Cluster) Halt(name string) error {
+	n, err := c.find(name)
+	if err != nil {
+		return err
+	}
+	if err := n.server.Halt(); err != nil {
+		return fmt.Errorf("realpg: %s: %w", name, err)
+	}
+	return nil
+}
+
 // Shutdown shuts an instance down in fast mode: sessions end with SQLSTATE 57P01, new connections are refused.
 func (c *Cluster) Shutdown(name string) error { return c.fault(name, (*node).shutdown) }
 

@@ -94,6 +94,19 @@ func (s *Server) Kill() error {
 	return nil
 }
 
+// Halt stops all processes of a server that is about to be killed: it does nothing more, and hears no more of its clients,
+// whose connections are still there. A server that is down is halted.
+func (s *Server) Halt() error {
+	p := s.Running()
+	if p == nil {
+		return nil
+	}
+	if _, err := p.Freeze(); err != nil && !p.Exited() {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}
+
 // Freeze stops all processes of the server: its sockets stay open and silent.
 func (s *Server) Freeze() error {
 	p := s.Running()
