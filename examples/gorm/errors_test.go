@@ -130,6 +130,9 @@ func TestErrors(t *testing.T) {
 				}
 				received := cluster.Strike(c, statement, fate)
 				err := test.do(db.WithContext(t.Context()), number)
+				for received() == 0 && errors.Is(err, context.DeadlineExceeded) { // a slow machine: nothing was sent before the deadline
+					err = test.do(db.WithContext(t.Context()), number)
+				}
 				c.Writer().OnStatement(nil)
 				if received() == 0 {
 					t.Fatal("nothing was struck")
