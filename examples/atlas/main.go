@@ -35,6 +35,9 @@ const (
 )
 
 func main() {
+	if os.Getenv("DATABASE_URL") == "" {
+		log.Fatal("DATABASE_URL is not set: examples/README.md says to what")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	err := run(ctx, os.Getenv("DATABASE_URL"))
@@ -97,6 +100,7 @@ func (e engine) apply(ctx context.Context, db *sql.DB, tables ...*schema.Table) 
 		case <-ctx.Done():
 			return err
 		case <-pace.C:
+			log.Printf("starting over: %v", err)
 		}
 	}
 }

@@ -38,6 +38,9 @@ const (
 )
 
 func main() {
+	if os.Getenv("DATABASE_URL") == "" {
+		log.Fatal("DATABASE_URL is not set: examples/README.md says to what")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	err := run(ctx, os.Getenv("DATABASE_URL"))
@@ -100,6 +103,7 @@ func (e engine) up(ctx context.Context, db *sql.DB, files fs.FS) error {
 		case <-ctx.Done():
 			return err
 		case <-pace.C:
+			log.Printf("starting over: %v", err)
 		}
 	}
 }

@@ -22,6 +22,9 @@ import (
 const schema = "create table if not exists flags (name text primary key, enabled boolean not null)"
 
 func main() {
+	if os.Getenv("DATABASE_URL") == "" {
+		log.Fatal("DATABASE_URL is not set: examples/README.md says to what")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx)
 	stop()

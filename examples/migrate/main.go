@@ -44,6 +44,9 @@ const (
 )
 
 func main() {
+	if os.Getenv("DATABASE_URL") == "" {
+		log.Fatal("DATABASE_URL is not set: examples/README.md says to what")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	err := up(ctx, os.Getenv("DATABASE_URL"), files)
@@ -70,6 +73,7 @@ func up(ctx context.Context, databaseURL string, files fs.FS) error {
 		case <-ctx.Done():
 			return err
 		case <-pace.C:
+			log.Printf("starting over: %v", err)
 		}
 	}
 }
