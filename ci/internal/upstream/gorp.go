@@ -8,7 +8,7 @@ func gorpPostgreSQLSuite() Suite {
 
 func gorpMySQLSuite() Suite {
 	return gorpSuite("gorp-mysql", func(at place) []string {
-		return []string{"GORP_TEST_DIALECT=mysql", "GORP_TEST_DSN=" + at.mysqlDSN(nil)}
+		return []string{"GORP_TEST_DIALECT=mysql", "GORP_TEST_DSN=" + at.mysqlDSN()}
 	})
 }
 

@@ -32,7 +32,7 @@ func migrateSuite(name, folderName string, edits []Edit) Suite {
 		),
 		Env: func(at place) []string {
 			at.plugins = "" // they come from pluginsVariable
-			return []string{"POSTGRESQL=" + at.postgresqlURL(nil), "MARIADB=" + at.mysqlDSN(nil)}
+			return []string{"POSTGRESQL=" + at.postgresqlURL(nil), "MARIADB=" + at.mysqlDSN()}
 		},
 	}
 }

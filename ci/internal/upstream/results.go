@@ -60,9 +60,6 @@ func (b *bench) environment(at place) []string {
 func (b *bench) test(ctx context.Context, binary string, at place, tests []string) (results, error) {
 	var output, stderr bytes.Buffer
 	arguments := []string{"tool", "test2json", binary, "-test.v=test2json", "-test.timeout=" + testTimeout, "-test.run=^(" + strings.Join(tests, "|") + ")$"}
-	if len(b.suite.Skip) > 0 {
-		arguments = append(arguments, "-test.skip="+skipPattern(b.suite.Skip))
-	}
 	if b.suite.Arguments != nil {
 		arguments = append(arguments, b.suite.Arguments(at)...)
 	}
@@ -78,16 +75,6 @@ func (b *bench) test(ctx context.Context, binary string, at place, tests []strin
 		err = fmt.Errorf("no test ran (%w):\n%s%s", runErr, other, stderr.String())
 	}
 	return found, err
-}
-
-// skipPattern is a regular expression, in the form of go test's flags, of tests
-// and subtests that are skipped.
-func skipPattern(names []string) string {
-	var patterns []string
-	for _, name := range names {
-		patterns = append(patterns, "^"+strings.ReplaceAll(name, "/", "$/^")+"$")
-	}
-	return strings.Join(patterns, "|")
 }
 
 // parse reads what `go test -json` prints. other is what belongs to no test:

@@ -62,7 +62,7 @@ func (b *bench) compare(ctx context.Context, placeOf func(database, plugins stri
 	}
 	for _, test := range tests {
 		if bare[test].outcome == missing {
-			return report{}, fmt.Errorf("the bare driver: the program ended before %s had: see what ends it, and skip that", test)
+			return report{}, fmt.Errorf("the bare driver: the program ended before %s had: see what ends it", test)
 		}
 	}
 	made := report{suite: b.suite, sources: b.sources}

@@ -88,7 +88,8 @@ func (s *servers) place(database, plugins string) place {
 	return place{postgresql: s.postgresql.addr, mariadb: s.mariadb.addr(), database: database, plugins: plugins}
 }
 
-// postgresqlURL returns a URL with further parameters, and ours if the driver is.
+// postgresqlURL returns a URL with further parameters, and ours if the driver is
+// ours.
 func (p place) postgresqlURL(parameters url.Values) string {
 	query := url.Values{"sslmode": {"disable"}}
 	for name, values := range parameters {
@@ -101,14 +102,12 @@ func (p place) postgresqlURL(parameters url.Values) string {
 	return u.String()
 }
 
-// mysqlDSN returns a connection string of go-sql-driver, with ours if the driver is.
-func (p place) mysqlDSN(parameters url.Values) string {
-	query := url.Values{"parseTime": {"true"}}
-	for name, values := range parameters {
-		query[name] = values
-	}
+// mysqlDSN returns a connection string of go-sql-driver, with our parameter if
+// the driver is ours.
+func (p place) mysqlDSN() string {
+	dsn := fmt.Sprintf("%s:%s@tcp(%s)/%s?parseTime=true", testUser, testPassword, p.mariadb, p.database)
 	if p.plugins != "" {
-		query.Set("plugins", p.plugins)
+		dsn += "&plugins=" + p.plugins
 	}
-	return fmt.Sprintf("%s:%s@tcp(%s)/%s?%s", testUser, testPassword, p.mariadb, p.database, query.Encode())
+	return dsn
 }

@@ -16,7 +16,7 @@ func sqlxSuite() Suite {
 		Env: func(at place) []string {
 			return []string{
 				"SQLX_POSTGRES_DSN=" + at.postgresqlURL(nil),
-				"SQLX_MYSQL_DSN=" + at.mysqlDSN(nil),
+				"SQLX_MYSQL_DSN=" + at.mysqlDSN(),
 				"SQLX_SQLITE_DSN=skip",
 			}
 		},

@@ -50,7 +50,8 @@ type Suite struct {
 	Package string
 	// Requires are lines of a go.mod, such as "example.com/x v1.2.3", in the
 	// place of what the module requires itself: for one that requires drivers
-	// of every database there is. What our modules require is known anyway.
+	// of every database there is. What our modules require is known anyway, so
+	// that an empty list may do. Absent: the module's own.
 	Requires []string
 	// Tags are build tags, separated by commas.
 	Tags string
@@ -63,8 +64,6 @@ type Suite struct {
 	Hooks fs.FS
 	// Edits turn the tests of the bare driver into tests of ours.
 	Edits []Edit
-	// Skip are tests and subtests that are not run with any driver.
-	Skip []string
 	// Env returns variables that tell the tests where the server is.
 	Env func(at place) []string
 	// Arguments returns arguments of the tests' program that do.

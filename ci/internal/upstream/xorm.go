@@ -8,7 +8,7 @@ func xormPostgreSQLSuite() Suite {
 
 func xormMySQLSuite() Suite {
 	return xormSuite("xorm-mysql", func(at place) []string {
-		return []string{"-db=mysql", "-conn_str=" + at.mysqlDSN(nil), "-show_sql=false"}
+		return []string{"-db=mysql", "-conn_str=" + at.mysqlDSN(), "-show_sql=false"}
 	})
 }
 
