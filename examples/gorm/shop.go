@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -87,8 +89,8 @@ func place(ctx context.Context, db *gorm.DB, number int64, quantities map[int64]
 // where it stays if the transaction is rolled back.
 func book(tx *gorm.DB, number int64, quantities map[int64]int64) error {
 	order := Order{Number: number}
-	for product, quantity := range quantities {
-		order.Lines = append(order.Lines, Line{ProductID: product, Quantity: quantity})
+	for _, product := range slices.Sorted(maps.Keys(quantities)) { // always in this order: no two orders wait for each other
+		order.Lines = append(order.Lines, Line{ProductID: product, Quantity: quantities[product]})
 	}
 	if err := tx.Create(&order).Error; err != nil { // with its lines, and the event of the hook
 		return err
