@@ -113,7 +113,7 @@ func failover(t *testing.T, e cluster.Engine, c *lab.Cluster, db *sql.DB) {
 		"00004_during.sql", "CREATE TABLE "+exists+"during1 (id bigint);\n"+e.Stall()+";\nCREATE TABLE "+exists+"during2 (id bigint);",
 		"00005_after.sql", "CREATE TABLE after_it (id bigint);")
 	us := engineOf(c.DSN(c.Endpoint()))
-	err := cluster.FailOverInMid(t, e, c, func() error { return us.upOnce(cluster.Context(t), db, more) })
+	err := cluster.FailOverInMid(t, e, c, cluster.Stalling, func() error { return us.upOnce(cluster.Context(t), db, more) })
 	t.Logf("the run that was cut off: %v", err)
 	var partial *goose.PartialError
 	if !errors.As(err, &partial) || len(partial.Applied) != 1 || partial.Failed.Source.Version != 4 {

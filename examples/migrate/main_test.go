@@ -180,7 +180,7 @@ func failover(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		"6_after.up.sql", "CREATE TABLE after_it (id bigint)"+end)
 	databaseURL := c.DSN(c.Endpoint())
 	m := byHand(t, databaseURL, later)
-	err := cluster.FailOverInMid(t, e, c, m.Up)
+	err := cluster.FailOverInMid(t, e, c, cluster.Stalling, m.Up)
 	t.Logf("the run that was cut off: %v", err)
 	if !errors.Is(err, core.ErrFailoverSuccess) {
 		t.Errorf("the run that was cut off: %v", err)

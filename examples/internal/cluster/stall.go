@@ -7,6 +7,9 @@ import (
 	"github.com/awsdb/awsdb/lab"
 )
 
+// Stalling is a part of [Engine.Stall], in lower case.
+const Stalling = "sleep("
+
 // Stall is a statement that takes minutes on mydb-1, the first writer, and no time on other instances.
 func (e Engine) Stall() string {
 	if e == PostgreSQL {
@@ -15,17 +18,19 @@ func (e Engine) Stall() string {
 	return "SELECT SLEEP(IF(@@aurora_server_id = 'mydb-1', 300, 0))"
 }
 
-// stalled counts the sessions in which Stall runs, or a statement waits for a table that another session has locked.
+// stalled counts the sessions in which a statement that contains a text sleeps, or waits for a table that another session
+// has locked. For a moment others may wait for a table as well: the server reads some on its own account.
 func (e Engine) stalled() string {
 	if e == PostgreSQL {
-		return "SELECT count(*) FROM pg_stat_activity WHERE wait_event IN ('PgSleep', 'relation')"
+		return "SELECT count(*) FROM pg_stat_activity WHERE wait_event IN ('PgSleep', 'relation') AND strpos(lower(query), $1) > 0"
 	}
-	return "SELECT count(*) FROM information_schema.processlist WHERE state IN ('User sleep', 'Waiting for table metadata lock')"
+	return "SELECT count(*) FROM information_schema.processlist " +
+		"WHERE state IN ('User sleep', 'Waiting for table metadata lock') AND locate(?, lower(info)) > 0"
 }
 
-// FailOverInMid does work that runs [Engine.Stall], or waits for a table, kills the writer in the midst of that, promotes
-// mydb-2, and returns the error of work.
-func FailOverInMid(t *testing.T, e Engine, c *lab.Cluster, work func() error) error {
+// FailOverInMid does work in which [Engine.Stall] runs, or another statement that contains a text, in lower case, waits for a
+// table. It kills the writer in the midst of that, promotes mydb-2, and returns the error of work.
+func FailOverInMid(t *testing.T, e Engine, c *lab.Cluster, text string, work func() error) error {
 	t.Helper()
 	db, err := sql.Open(e.Driver, c.DSN(c.Endpoint()))
 	if err != nil {
@@ -41,7 +46,7 @@ func FailOverInMid(t *testing.T, e Engine, c *lab.Cluster, work func() error) er
 		default:
 		}
 		var sessions int
-		if err := db.QueryRowContext(t.Context(), e.stalled()).Scan(&sessions); err != nil {
+		if err := db.QueryRowContext(t.Context(), e.stalled(), text).Scan(&sessions); err != nil {
 			t.Fatal(err)
 		}
 		return sessions > 0
