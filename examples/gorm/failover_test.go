@@ -145,18 +145,24 @@ func readOnly(err error) bool {
 func TestNoWriter(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		dsn := c.DSN(c.Endpoint(), append(parseTime(e), "failover_timeout_sec=1")...)
-		db := connect(t, dsn)
+		pool, dialector, err := openPool(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		cluster.Await(t, "a connection", func() bool { return pool.PingContext(t.Context()) == nil }) // on a slow machine it takes longer than that
+		db := gormOn(t, dialector)
 		if err := prepare(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}
-		err := db.Transaction(func(tx *gorm.DB) error {
+		err = db.Transaction(func(tx *gorm.DB) error {
 			c.Writer().Crash()
 			return create(tx, 1)
 		})
 		if got := judge(err); got != (verdict{Failed: true}) {
 			t.Errorf("%v: %+v", err, got)
 		}
-		pool, dialector, err := openPool(dsn)
+		pool, dialector, err = openPool(dsn)
 		if err != nil {
 			t.Fatal(err)
 		}
