@@ -123,7 +123,7 @@ func Candidate[Node interface {
 	var whichever Node
 	switch {
 	case len(healthy) == 0:
-		return whichever, fmt.Errorf("no %s is running: bring one back with Continue or Rejoin", kind)
+		return whichever, fmt.Errorf("no %s is running: start one again, or end its fault", kind)
 	case name == "":
 		return whichever, nil
 	case name == primary.String():
@@ -132,7 +132,7 @@ func Candidate[Node interface {
 	if n, err := Find(healthy, name); err == nil {
 		return n, nil
 	}
-	return whichever, fmt.Errorf("it is no running %s of the primary: bring it back with Continue or Rejoin, or promote one of %s",
+	return whichever, fmt.Errorf("it is no running %s of the primary: start it again or end its fault, or promote one of %s",
 		kind, strings.Join(Names(healthy), ", "))
 }
 
