@@ -40,6 +40,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
+	if err := pool.PingContext(ctx); err != nil { // gorm.Open has no context, and cannot be interrupted
+		return err
+	}
 	db, err := gorm.Open(dialector, config(slog.Default()))
 	if err != nil {
 		return err
