@@ -33,7 +33,8 @@ func RunTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql
 
 // Retry runs a unit of work, and again while it ends in an error for which
 // [SafeToRepeat] holds, with growing pauses of up to a second between. It ends with ctx,
-// and after ten attempts. It is RunTx for other ways to run a transaction.
+// whose error it returns if that comes in a pause, and after ten attempts. It is RunTx for
+// other ways to run a transaction.
 func Retry(ctx context.Context, work func() error) error { return retry(ctx, work, SafeToRepeat) }
 
 // RetryIdempotent is Retry for work that may be done twice: reads, and writes that find out by
