@@ -22,12 +22,14 @@ var (
 	ErrFailoverFailed = errors.New("awsdb: no usable host was found in time")
 	// ErrTransactionResolutionUnknown: the connection was lost inside a
 	// transaction. The transaction is over; it was rolled back unless the lost
-	// call was the commit, in which case ErrOutcomeUnknown matches as well.
+	// call was the commit, or a statement before the loss may have committed by
+	// itself, as DDL does on MySQL: then ErrOutcomeUnknown matches as well.
 	ErrTransactionResolutionUnknown = errors.New("awsdb: connection lost inside a transaction")
 
 	// ErrOutcomeUnknown: the request left this process, no answer came, and the
 	// call was a commit or ran outside a transaction, so that it may have taken
-	// effect. Check before repeating it.
+	// effect; or its transaction may have been committed in part before. Check
+	// before repeating it.
 	ErrOutcomeUnknown = errors.New("awsdb: the call may have taken effect")
 	// ErrConnect: a connection could not be established.
 	ErrConnect = errors.New("awsdb: cannot connect")
