@@ -1,10 +1,12 @@
 package pgdriver
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/awsdb/awsdb/core"
 )
@@ -14,14 +16,29 @@ const pythonScheme = "postgresql+aws_wrapper_psycopg://"
 
 // ParseDSN makes a configuration for NewConnector of everything that sql.Open takes
 // with "awspg". pgx's own parser reads it; what pgx does not know is left in
-// RuntimeParams, awsdb's keys among it. The error matches core.ErrConfig.
+// RuntimeParams, awsdb's keys among it. The error matches core.ErrConfig, and does
+// not repeat the connection string.
 func ParseDSN(dsn string) (*pgx.ConnConfig, error) {
 	if len(dsn) > len(pythonScheme) && strings.EqualFold(dsn[:len(pythonScheme)], pythonScheme) {
 		dsn = "postgresql://" + dsn[len(pythonScheme):]
 	}
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", core.ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", core.ErrConfig, withoutString(err))
 	}
 	return cfg, nil
+}
+
+// withoutString takes the connection string out of an error of pgx's parser. pgx masks
+// what it recognises as a password in it, and does not recognise all that its parser
+// takes for one ("password = secret"), nor what becomes of a URL in which a / or @ of the
+// password is not percent-encoded.
+func withoutString(err error) error {
+	var mistake *pgconn.ParseConfigError
+	if !errors.As(err, &mistake) {
+		return err
+	}
+	masked := *mistake
+	masked.ConnString = "the connection string"
+	return &masked
 }

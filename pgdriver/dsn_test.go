@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
@@ -131,6 +132,12 @@ func TestDSNErrors(t *testing.T) {
 		"jdbc:postgresql://db.example/x?password=" + secret,
 		"host=db.example user=app password=" + secret + " port=x",
 		"host=db.example user=app password='" + secret + " x' sslmode=perhaps",
+		"host=db.example user=app password = " + secret + " sslmode=perhaps", // pgx's own masks miss these
+		"host=db.example user=app PASSWORD=" + secret + " sslmode=perhaps",
+		`host=db.example user=app password=a\ ` + secret + " sslmode=perhaps",
+		"postgres://app:a/b@" + secret + "#@db.example/x",
+		"postgres://app:a@" + secret + "@db.example:port/x",
+		"mysql://app:a@" + secret + "@db.example/x",
 		"postgres://app:" + secret + "@db.example/x?topology-monitoring-password=" + secret + "&topology_refresh_ms=x",
 		"postgres://app:" + secret + "@db.example/x?topology-monitoring-password=" + secret + "&topology-monitoring-host=x",
 		"postgres://app:" + secret + "@db.example/x?wrapper_dialect=oracle",
@@ -145,6 +152,10 @@ func TestDSNErrors(t *testing.T) {
 			if text := fmt.Sprintf(verb, err); strings.Contains(text, secret) {
 				t.Errorf("the password is in %s", text)
 			}
+		}
+		var mistake *pgconn.ParseConfigError
+		if errors.As(err, &mistake) && strings.Contains(mistake.ConnString, secret) {
+			t.Errorf("the password is in the error about %s", mistake.ConnString)
 		}
 	}
 }
