@@ -74,6 +74,7 @@ func TestMistakes(t *testing.T) {
 		"awsmysql://u:secret@tcp(host)/db?x-statement-timeout=1s":    "want a number",
 		"awsmysql://u:secret%zz@tcp(host)/db":                        "write %25 for a percent sign",
 		"awsmysql://u:secret%zz@host/db":                             "not a URL",
+		"awsmysql://u:secret@unix(@socket)/db":                       "cannot be read", // go-sql-driver ends the password at the last @
 		"postgres://u:secret@host/db":                                "cannot be read",
 		"awsmysql://u:secret@tcp(host)/db?failover_timeout_sec=a":    "failover_timeout_sec",
 		"awsmysql://u:secret@tcp(host)/db?x-tls-ca=/nowhere/ca.pem":  "ssl_ca",

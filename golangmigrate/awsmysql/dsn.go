@@ -38,10 +38,11 @@ func parse(databaseURL string) (*native.Config, error) {
 	return cfg, nil
 }
 
-// isDSN tells a DSN from a URL without its scheme: it has the address in parentheses.
+// isDSN tells a DSN from a URL without its scheme: it has the address in parentheses. A URL has no "/" before that of its
+// path, and no host ends like that.
 func isDSN(location string) bool {
 	place, _, _ := strings.Cut(location, "?")
-	return strings.Contains(place[strings.LastIndexByte(place, '@')+1:], "(")
+	return strings.Contains(place, ")/")
 }
 
 // renamed are golang-migrate's options for TLS, as mysqldriver knows them.
