@@ -139,7 +139,7 @@ func (e engine) initials(ctx context.Context, tx *sql.Tx) error {
 	for id, owner := range owners {
 		var initials strings.Builder
 		for name := range strings.FieldsSeq(owner) {
-			initials.WriteString(name[:1])
+			initials.WriteString(string([]rune(name)[:1]))
 		}
 		if _, err := tx.ExecContext(ctx, e.setInitials, initials.String(), id); err != nil {
 			return err

@@ -82,7 +82,7 @@ func several(t *testing.T, c *lab.Cluster) {
 			t.Error(err)
 		}
 	}
-	want := [][]any{{int64(1), "The House", "TH"}, {int64(2), "Ada Lovelace", "AL"}}
+	want := [][]any{{int64(1), "The House", "TH"}, {int64(2), "Émilie du Châtelet", "ÉdC"}}
 	if diff := gocmp.Diff(want, sorted(c, "accounts")); diff != "" {
 		t.Errorf("accounts (-want +got):\n%s", diff)
 	}
