@@ -128,7 +128,8 @@ func checkPostgreSQL(t *testing.T, s *statistics) {
 	}
 }
 
-// TestCommitInDoubt: when the answer to the COMMIT is lost, the visit is found and not counted again.
+// TestCommitInDoubt: when the answer to the COMMIT is lost, or to the INSERT that is all of a unit of work, the visit or
+// page is found and not counted or added again.
 func TestCommitInDoubt(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		s := opened(t, e, c)
@@ -136,9 +137,10 @@ func TestCommitInDoubt(t *testing.T) {
 		if err := s.prepare(ctx); err != nil {
 			t.Fatal(err)
 		}
+		received := cluster.Strike(c, "insert into pages", lab.CutAfter())
 		page, err := s.page(ctx, "/index.html")
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || received() != 2 || len(c.Rows("pages")) != 1 {
+			t.Fatalf("%v; the INSERT was received %d times, pages %v", err, received(), c.Rows("pages"))
 		}
 		lost := cluster.LoseCommit(c)
 		if err := s.count(ctx, visit{ID: "a", Page: page, At: time.Now(), Headers: []byte("{}")}); err != nil {

@@ -73,8 +73,8 @@ func (s *statistics) prepare(ctx context.Context) error {
 // page returns the id of a page, which is added if it is new. It is repeated after a failover: that it may be added by
 // an attempt whose answer was lost does no harm.
 func (s *statistics) page(ctx context.Context, path string) (id int64, err error) {
-	err = core.RunTx(ctx, s.db, nil, func(tx *sql.Tx) error {
-		insert := s.build.Insert("pages").Columns("path", "visits").Values(path, 0).RunWith(tx)
+	insert := s.build.Insert("pages").Columns("path", "visits").Values(path, 0).RunWith(s.db)
+	err = core.RetryIdempotent(ctx, func() error {
 		if !s.mysql {
 			return insert.Suffix("ON CONFLICT (path) DO UPDATE SET path = excluded.path RETURNING id").QueryRowContext(ctx).Scan(&id)
 		}
