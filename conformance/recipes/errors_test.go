@@ -139,7 +139,9 @@ func TestTroublesOfKnownRows(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			err := p.Once(ctx, trouble.name, "tag")
 			cancel()
-			recovered()
+			if recovered() == nil && trouble.verb == "insert" { // the others depend on the tool
+				t.Errorf("%s: nobody met it", trouble.name)
+			}
 			if errors.Is(err, context.DeadlineExceeded) { // there is no time left
 				err = p.Once(t.Context(), trouble.name, "again")
 			}
