@@ -43,12 +43,11 @@ func (e Engine) Duplicate(err error) bool {
 func EachReal(t *testing.T, test func(t *testing.T, e Engine, c *lab.Cluster)) {
 	t.Helper()
 	for _, e := range []Engine{PostgreSQL, MySQL} {
-		t.Run(e.Name, func(t *testing.T) { test(t, e, StartPublished(t, e)) })
+		t.Run(e.Name, func(t *testing.T) { test(t, e, startPublished(t, e)) })
 	}
 }
 
-// StartPublished starts such a cluster.
-func StartPublished(t *testing.T, e Engine) *lab.Cluster {
+func startPublished(t *testing.T, e Engine) *lab.Cluster {
 	t.Helper()
 	c := startReal(t, lab.Options{Flavor: e.flavor})
 	if err := c.Publish(); err != nil {
