@@ -73,14 +73,14 @@ func (p *picture) flags() []moment {
 	return moments
 }
 
-// oldIsBack is when the old writer was well again, as a reader.
+// oldIsBack is when the old writer was well again, as a reader, or never.
 func (p *picture) oldIsBack() time.Duration {
 	for _, t := range p.recording.Instances {
 		if t.ID == p.failover.OldWriter {
-			return firstOf(t.States, "reader", p.promotion(), time.Duration(p.recording.To))
+			return firstOf(t.States, "reader", p.promotion())
 		}
 	}
-	return time.Duration(p.recording.To)
+	return never
 }
 
 // mainGrid is the axis, in seconds from the fault, and the lines of the moments. The lanes

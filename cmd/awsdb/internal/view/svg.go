@@ -58,25 +58,38 @@ func (p *picture) firstWrite() time.Duration {
 	return p.promotion() + time.Duration(p.failover.FirstWrite)
 }
 
-// dnsFollows is when the endpoint led to the new writer; the end of the recording if it did not.
+// never is the instant of what a run was stopped before. No axis shows it.
+const never time.Duration = -1
+
+// dnsFollows is when the endpoint led to the new writer, or never.
 func (p *picture) dnsFollows() time.Duration {
-	return firstOf(p.recording.DNS, p.failover.NewWriter, p.promotion(), time.Duration(p.recording.To))
+	return firstOf(p.recording.DNS, p.failover.NewWriter, p.promotion())
 }
 
-// firstOf is when something became what is wanted, not before an instant.
-func firstOf(changes []demo.Change, want string, notBefore, otherwise time.Duration) time.Duration {
+// firstOf is when something became what is wanted, not before an instant, or never.
+func firstOf(changes []demo.Change, want string, notBefore time.Duration) time.Duration {
 	for _, c := range changes {
 		if at := time.Duration(c.At); c.To == want && at >= notBefore {
 			return at
 		}
 	}
-	return otherwise
+	return never
+}
+
+// until is where the picture ends: when all is well again, or with the recording.
+func (p *picture) until() time.Duration {
+	end := time.Duration(p.recording.To)
+	dns, back := p.dnsFollows(), p.oldIsBack()
+	if dns == never || back == never {
+		return end
+	}
+	return min(max(dns, back)+after, end)
 }
 
 func (p *picture) draw() {
 	p.main = axis{
 		from: max(p.fault()-before, time.Duration(p.recording.From)),
-		to:   min(max(p.dnsFollows(), p.oldIsBack())+after, time.Duration(p.recording.To)),
+		to:   p.until(),
 		left: plotLeft, right: plotRight,
 	}
 	p.y = 64
@@ -107,9 +120,12 @@ func (p *picture) subtitle() string {
 
 func (p *picture) describe() string {
 	f := p.failover
-	return fmt.Sprintf("%s %s. %s is promoted %s later. The pool's topology names it %s after that, and the first write is acknowledged %s after the promotion; DNS leads there only after %s.",
-		f.OldWriter, verbs[f.Way], f.NewWriter, round(time.Duration(f.Promoted)), round(time.Duration(f.Known)), round(time.Duration(f.FirstWrite)),
-		round(p.dnsFollows()-p.promotion()))
+	dns := "DNS does not lead there yet"
+	if at := p.dnsFollows(); at != never {
+		dns = "DNS leads there only after " + round(at-p.promotion())
+	}
+	return fmt.Sprintf("%s %s. %s is promoted %s later. The pool's topology names it %s after that, and the first write is acknowledged %s after the promotion; %s.",
+		f.OldWriter, verbs[f.Way], f.NewWriter, round(time.Duration(f.Promoted)), round(time.Duration(f.Known)), round(time.Duration(f.FirstWrite)), dns)
 }
 
 // verbs say what befalls a writer.

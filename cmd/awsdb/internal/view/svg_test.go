@@ -87,7 +87,6 @@ func TestSVGOfAnyRun(t *testing.T) {
 		"as it is":             func(*demo.Report) {},
 		"names that need care": func(r *demo.Report) { r.Failovers[0].OldWriter = `<a href="x">&` },
 		"slow":                 func(r *demo.Report) { r.Failovers[0].Known, r.Failovers[0].FirstWrite = at(1500), at(2900) },
-		"DNS never follows":    func(r *demo.Report) { r.Recording.DNS = r.Recording.DNS[:1] },
 		"no call": func(r *demo.Report) {
 			r.Engine, r.Recording.Calls, r.Failovers[0].Way = demo.MySQL, nil, demo.Switchover
 		},
@@ -147,6 +146,40 @@ func wellFormed(t *testing.T, picture string) {
 	}
 	if len(elements) > 0 {
 		t.Errorf("elements that a picture does not need: %v", elements)
+	}
+}
+
+// A run that was stopped after the first write has no picture of what comes later.
+func TestSVGOfAStoppedRun(t *testing.T) {
+	for name, test := range map[string]struct {
+		stop  func(r *demo.Recording)
+		words []string // of a run that went on
+	}{
+		"before the old writer is back": {
+			func(r *demo.Recording) { r.Instances[0].States = r.Instances[0].States[:2] }, []string{">mydb-1 is back<"},
+		},
+		"before DNS follows": {
+			func(r *demo.Recording) { r.DNS = r.DNS[:1] }, []string{">DNS follows<", "DNS leads there only after"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := recorded()
+			for _, stopped := range []bool{false, true} {
+				if stopped {
+					test.stop(r.Recording)
+				}
+				var b strings.Builder
+				if err := SVG(r, &b); err != nil {
+					t.Fatal(err)
+				}
+				wellFormed(t, b.String())
+				for _, words := range test.words {
+					if strings.Contains(b.String(), words) == stopped {
+						t.Errorf("stopped %v: says %q %v", stopped, words, stopped)
+					}
+				}
+			}
+		})
 	}
 }
 
