@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +45,7 @@ func TestMigrate(t *testing.T) {
 		t.Run("golang-migrate's own tests of drivers", func(t *testing.T) { ownTests(t, c) })
 		t.Run("the program", func(t *testing.T) { program(t, c) })
 		t.Run("URL with options", func(t *testing.T) { urlWithOptions(t, e, c) })
+		t.Run("a database that cannot be used", func(t *testing.T) { unusable(t, e, c) })
 		t.Run("a handle of one's own", func(t *testing.T) { instance(t, e, c) })
 		t.Run("a statement that is wrong", func(t *testing.T) { wrongStatement(t, e, c) })
 		t.Run("failover in mid-run", func(t *testing.T) { failover(t, e, c) })
@@ -104,6 +106,22 @@ func urlWithOptions(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 	if c.Rows("url1") == nil || c.Rows("url2") == nil {
 		t.Error("a table is missing")
 	}
+}
+
+// unusable: no session is left of a database in which there can be no version table.
+func unusable(t *testing.T, e cluster.Engine, c *lab.Cluster) {
+	// The collector would close sockets that nobody has closed.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	wrong := map[cluster.Engine]string{
+		cluster.PostgreSQL: "search_path=pg_catalog", // where nobody may make a table
+		cluster.MySQL:      "x-migrations-table=" + strings.Repeat("x", 65),
+	}[e]
+	connections := c.Writer().Connections
+	before := connections()
+	if d, err := open(c.DSN(c.Endpoint(), wrong)); d != nil || !isDriverError(e, err) {
+		t.Errorf("opened: %v", err)
+	}
+	cluster.Await(t, "the end of the sessions", func() bool { return connections() <= before })
 }
 
 // instance opens a handle the program's way, and finds the driver's errors under golang-migrate's.

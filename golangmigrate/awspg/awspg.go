@@ -69,14 +69,15 @@ func (opener) Open(databaseURL string) (database.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector, err := pgdriver.NewConnector(native)
+	made, err := pgdriver.NewConnector(native)
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(connector)
+	c := &connector{Connector: made.(*core.Connector)}
+	db := sql.OpenDB(c)
 	d, err := pgx.WithInstance(db, cfg)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, c.closeAll(), db.Close())
 	}
 	return d, nil
 }
