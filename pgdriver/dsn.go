@@ -38,7 +38,29 @@ func withoutString(err error) error {
 	if !errors.As(err, &mistake) {
 		return err
 	}
+	if quotesPassword(mistake) {
+		return errUnquoted
+	}
 	masked := *mistake
 	masked.ConnString = "the connection string"
 	return &masked
+}
+
+var errUnquoted = errors.New(`cannot parse the connection string: a key has no "=": write a password with spaces or quotes as 'pass word', and \' for a quote in it`)
+
+// quotesPassword tells whether the cause quotes a word that may be of the password: one with an
+// unquoted space in it is a value and a key to the parser, which names the key. To be safe, all
+// that comes after the key of a password may be of it.
+func quotesPassword(mistake *pgconn.ParseConfigError) bool {
+	cause := errors.Unwrap(mistake)
+	at := strings.Index(strings.ToLower(mistake.ConnString), "password")
+	if cause == nil || at < 0 {
+		return false
+	}
+	for n, quoted := range strings.Split(cause.Error(), `"`) {
+		if n%2 == 1 && quoted != "=" && strings.Contains(mistake.ConnString[at:], quoted) {
+			return true
+		}
+	}
+	return false
 }

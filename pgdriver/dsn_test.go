@@ -135,6 +135,9 @@ func TestDSNErrors(t *testing.T) {
 		"host=db.example user=app password = " + secret + " sslmode=perhaps", // pgx's own masks miss these
 		"host=db.example user=app PASSWORD=" + secret + " sslmode=perhaps",
 		`host=db.example user=app password=a\ ` + secret + " sslmode=perhaps",
+		"host=db.example user=app password=two " + secret + " sslmode=disable", // nor the cause
+		"host=db.example user=app password= 'it''" + secret + "' sslmode=disable",
+		"host=db.example user=app PassWord = two " + secret + "\tsslmode=disable",
 		"postgres://app:a/b@" + secret + "#@db.example/x",
 		"postgres://app:a@" + secret + "@db.example:port/x",
 		"mysql://app:a@" + secret + "@db.example/x",
