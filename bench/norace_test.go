@@ -2,5 +2,5 @@
 
 package bench
 
-// poolNoise is how much of the bytes of a COPY may differ by chance.
-const poolNoise = 0
+// raceDetector is of use with -race only.
+const raceDetector = false

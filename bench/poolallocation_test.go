@@ -11,19 +11,19 @@ import (
 	"github.com/awsdb/awsdb/pgdriver"
 )
 
-// A call of a *pgdriver.Pool must allocate exactly what one of a *pgxpool.Pool does.
+// A call of a *pgdriver.Pool must allocate exactly what one of a *pgxpool.Pool does. What a COPY
+// allocates is left to chance by the race detector, so that ci/test runs this without it, too.
 func TestNoExtraAllocationsInPool(t *testing.T) {
 	for _, o := range poolOperations {
+		if raceDetector && o.name == "copy-100" {
+			continue
+		}
 		t.Run(o.name, func(t *testing.T) {
 			bare, awsdb := weighPool(t, poolContestants[0], o.run), weighPool(t, poolContestants[1], o.run)
 			if awsdb.allocations > bare.allocations {
 				t.Errorf("%v allocations per call, want pgxpool's %v", awsdb.allocations, bare.allocations)
 			}
-			allowed := bare.bytes
-			if o.name == "copy-100" {
-				allowed += uint64(poolNoise * float64(bare.bytes))
-			}
-			if awsdb.bytes >= allowed+smallest {
+			if awsdb.bytes >= bare.bytes+smallest {
 				t.Errorf("%d bytes per call, want pgxpool's %d", awsdb.bytes, bare.bytes)
 			}
 		})
