@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -43,6 +44,7 @@ type session struct {
 	noted    map[string]any // in CustomData while logging in
 	greeting []byte         // what pgx is to be told before it hears the server
 	greeted  bool           // it has introduced itself
+	single   bool           // opened by pgx.ConnectConfig and the pool's configuration: nobody has compared that
 	pgx      *pgx.Conn      // on top; nil until that is known
 	fresh    bool           // it has been in use a moment ago
 	closed   atomic.Bool
@@ -82,6 +84,9 @@ func (a *sessions) dial(ctx context.Context, network, addr string) (net.Conn, er
 		}
 		return s.side(ctx, addr)
 	}
+	if _, configured := pgconn.NetworkAddress(a.surface.Host, a.surface.Port); addr != configured {
+		return nil, errChanged
+	}
 	c, err := a.connector.Open(ctx)
 	if err != nil {
 		return nil, err
@@ -106,7 +111,8 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error)
 	if err := inner.PgConn().SyncConn(ctx); err != nil {
 		return nil, err
 	}
-	if top, ok := ctx.Value(topKey{}).(*pgx.ConnConfig); ok {
+	top, pooled := ctx.Value(topKey{}).(*pgx.ConnConfig)
+	if pooled {
 		a.adopt(top, inner.Config())
 	}
 	from, err := inner.PgConn().Hijack()
@@ -116,7 +122,7 @@ func (a *sessions) handOver(ctx context.Context, c *core.Conn) (*session, error)
 	s := &session{
 		Conn: from.Conn, conn: c, failed: c.Failed, number: a.latest.Add(1), all: a,
 		dialBeside: dialBeside(from), tls: certified(from), direct: from.Config.SSLNegotiation == "direct",
-		noted: from.CustomData,
+		noted: from.CustomData, single: !pooled,
 	}
 	if s.greeting, err = greeting(from); err != nil {
 		return nil, errors.Join(err, from.Conn.Close())
@@ -206,7 +212,7 @@ func (s *session) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write implements net.Conn. The first message is pgx's login, which nobody needs.
+// Write implements net.Conn. The first message is pgx's login, which the server does not need.
 func (s *session) Write(b []byte) (int, error) {
 	if s.greeted {
 		return s.Conn.Write(b)
@@ -214,8 +220,24 @@ func (s *session) Write(b []byte) (int, error) {
 	if len(b) < 4 || int(binary.BigEndian.Uint32(b)) != len(b) {
 		return 0, errNoLogin
 	}
+	if s.single && !logsIn(s.all.surface, b[4:]) {
+		return 0, errChanged
+	}
 	s.greeted = true
 	return len(b), nil
+}
+
+// logsIn reports whether a startup message asks for what c says.
+func logsIn(c *pgx.ConnConfig, startup []byte) bool {
+	var m pgproto3.StartupMessage
+	if m.Decode(startup) != nil {
+		return false
+	}
+	said := m.Parameters
+	user, database := said["user"], said["database"]
+	delete(said, "user")
+	delete(said, "database")
+	return user == c.User && database == c.Database && maps.Equal(said, c.RuntimeParams)
 }
 
 var errNoLogin = errors.New("pgx has not begun with a startup message")

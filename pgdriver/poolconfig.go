@@ -42,7 +42,8 @@ import (
 // pool reports, by Config, no TLSConfig, Fallbacks, and ConnectTimeout: they apply
 // beneath, to each login. What logs in is fixed by then: of a configuration that has been
 // changed afterwards, in its host, port, user, password, database or session settings, a
-// pool opens no connections, but says so by an error that matches core.ErrConfig.
+// pool opens no connections, but says so by an error that matches core.ErrConfig. So does
+// pgx.ConnectConfig, which does not notice another password.
 func ConfigurePool(cfg *pgxpool.Config, opts ...Option) (*core.Connector, error) {
 	var o options
 	for _, opt := range opts {
@@ -82,6 +83,8 @@ func changed(was, c *pgx.ConnConfig) bool {
 	return c.Host != was.Host || c.Port != was.Port || c.User != was.User || c.Password != was.Password ||
 		c.Database != was.Database || !maps.Equal(c.RuntimeParams, was.RuntimeParams)
 }
+
+var errChanged = fmt.Errorf("%w: host, port, user, password, database or a session setting was changed in the configuration of a pool that follows its cluster, where that has no effect: parse the connection string again and change that", core.ErrConfig)
 
 // loginTimeout is pgxpool's limit for a connection where the application sets none:
 // nobody may be waiting for it any more.
@@ -184,7 +187,7 @@ func (a *sessions) hook(cfg *pgxpool.Config, onConnect func(context.Context, *pg
 	}
 	cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
 		if changed(a.surface, c) {
-			return fmt.Errorf("%w: host, port, user, password, database or a session setting was changed in the configuration of a pool that follows its cluster, where that has no effect: parse the connection string again and change that", core.ErrConfig)
+			return errChanged
 		}
 		c.ConnectTimeout = 0 // pgxpool sets one
 		c.Tracer = topTracer{c.Tracer}

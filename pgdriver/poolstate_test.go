@@ -344,6 +344,16 @@ func TestPoolOfAChangedConfiguration(t *testing.T) {
 			if err := second.Ping(t.Context()); !errors.Is(err, test.want) {
 				t.Errorf("error is %v, want %v", err, test.want)
 			}
+			if name == "password" {
+				return // which pgx does not say before it is asked
+			}
+			single, err := pgx.ConnectConfig(t.Context(), cfg.ConnConfig)
+			if !errors.Is(err, test.want) {
+				t.Errorf("of a single connection, the error is %v, want %v", err, test.want)
+			}
+			if err == nil {
+				_ = single.Close(t.Context())
+			}
 		})
 	}
 }
