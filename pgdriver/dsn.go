@@ -3,6 +3,7 @@ package pgdriver
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -52,15 +53,30 @@ var errUnquoted = errors.New(`cannot parse the connection string: a key has no "
 // unquoted space in it is a value and a key to the parser, which names the key. To be safe, all
 // that comes after the key of a password may be of it.
 func quotesPassword(mistake *pgconn.ParseConfigError) bool {
-	cause := errors.Unwrap(mistake)
-	at := strings.Index(strings.ToLower(mistake.ConnString), "password")
+	cause, text := errors.Unwrap(mistake), strings.ToLower(mistake.ConnString)
+	at := strings.Index(text, "password")
 	if cause == nil || at < 0 {
 		return false
 	}
-	for n, quoted := range strings.Split(cause.Error(), `"`) {
-		if n%2 == 1 && quoted != "=" && strings.Contains(mistake.ConnString[at:], quoted) {
+	for _, word := range quotedWords(cause.Error()) {
+		if word != "=" && strings.Contains(text[at:], strings.ToLower(word)) {
 			return true
 		}
 	}
 	return false
+}
+
+// quotedWords returns what is quoted in a text as %q does it, where a quote or a backslash of the word has one before it.
+func quotedWords(text string) (words []string) {
+	for {
+		_, rest, found := strings.Cut(text, `"`)
+		if !found {
+			return words
+		}
+		text = rest
+		if quoted, err := strconv.QuotedPrefix(`"` + rest); err == nil {
+			word, _ := strconv.Unquote(quoted) // which QuotedPrefix has checked
+			words, text = append(words, word), rest[len(quoted)-1:]
+		}
+	}
 }

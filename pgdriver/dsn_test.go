@@ -138,6 +138,10 @@ func TestDSNErrors(t *testing.T) {
 		"host=db.example user=app password=two " + secret + " sslmode=disable", // nor the cause
 		"host=db.example user=app password= 'it''" + secret + "' sslmode=disable",
 		"host=db.example user=app PassWord = two " + secret + "\tsslmode=disable",
+		`host=db.example user=app password=two ` + secret + `\s sslmode=disable`, // which the cause writes as it would be in Go
+		`host=db.example user=app password=two ` + secret + `"s sslmode=disable`,
+		"host=db.example user=app password=two " + secret + "\xe4 sslmode=disable",
+		"host=db.example user=" + strings.Repeat("Ⱥ", 40) + " password=two " + secret + " sslmode=disable", // longer in lower case
 		"postgres://app:a/b@" + secret + "#@db.example/x",
 		"postgres://app:a@" + secret + "@db.example:port/x",
 		"mysql://app:a@" + secret + "@db.example/x",
