@@ -107,10 +107,10 @@ func upOnce(ctx context.Context, databaseURL string, files fs.FS) (err error) {
 	if err := resume(d, migrations); err != nil {
 		return err
 	}
-	if err := m.Up(); !errors.Is(err, migrate.ErrNoChange) {
+	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
 		return err
 	}
-	return nil
+	return ctx.Err() // Up reports nothing when it was stopped, with migrations left
 }
 
 func isPostgreSQL(databaseURL string) bool { return strings.HasPrefix(databaseURL, "postgres") }

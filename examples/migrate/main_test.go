@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -44,6 +45,7 @@ func TestMigrate(t *testing.T) {
 	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		t.Run("golang-migrate's own tests of drivers", func(t *testing.T) { ownTests(t, c) })
 		t.Run("the program", func(t *testing.T) { program(t, c) })
+		t.Run("interrupted", func(t *testing.T) { interrupted(t, c) })
 		t.Run("URL with options", func(t *testing.T) { urlWithOptions(t, e, c) })
 		t.Run("a database that cannot be used", func(t *testing.T) { unusable(t, e, c) })
 		t.Run("a handle of one's own", func(t *testing.T) { instance(t, e, c) })
@@ -77,6 +79,15 @@ func program(t *testing.T, c *lab.Cluster) {
 			t.Errorf("accounts (-want +got):\n%s", diff)
 		}
 		wantVersion(t, c, "schema_migrations", 2, false)
+	}
+}
+
+// interrupted: golang-migrate reports a run that was stopped as one that is done.
+func interrupted(t *testing.T, c *lab.Cluster) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if err := up(ctx, c.DSN(c.Endpoint()), files); !errors.Is(err, context.Canceled) {
+		t.Errorf("up: %v", err)
 	}
 }
 
