@@ -47,6 +47,9 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := prepare(ctx, db); err != nil { // before there are readers, which may not see yet what was made on the writer
+		return err
+	}
 	if url := os.Getenv("READER_URL"); url != "" {
 		readers, dialector, err := openPool(url)
 		if err != nil {
@@ -56,9 +59,6 @@ func run(ctx context.Context) error {
 		if err := readFrom(db, dialector); err != nil {
 			return err
 		}
-	}
-	if err := prepare(ctx, db); err != nil {
-		return err
 	}
 	var all sync.WaitGroup
 	defer all.Wait()
