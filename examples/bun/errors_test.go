@@ -87,6 +87,9 @@ func TestErrors(t *testing.T) {
 			})
 		}
 		t.Run("deadline", func(t *testing.T) {
+			if err := query(db); err != nil { // so that there is a connection
+				t.Fatal(err)
+			}
 			cluster.Strike(c, "sensors", lab.HangBefore())
 			short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 			defer cancel()

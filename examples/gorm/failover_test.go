@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	driver "github.com/go-sql-driver/mysql"
 	"github.com/google/go-cmp/cmp"
@@ -67,36 +66,6 @@ func testPreparedStatements(t *testing.T, c *lab.Cluster, db *gorm.DB) {
 	if now := db.ConnPool.(*gorm.PreparedStmtDB).Stmts.Keys(); len(kept) < 4 || len(now) > len(kept)+2 {
 		t.Errorf("statements kept before and after:\n%s\n\n%s", strings.Join(kept, "\n"), strings.Join(now, "\n"))
 	}
-}
-
-// TestSharedPreparation: in PrepareStmt mode callers of one query wait for the first of them to prepare it, and get its error,
-// though it be that the first one's context has ended.
-func TestSharedPreparation(t *testing.T) {
-	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...), prepared)
-		if err := prepare(t.Context(), db); err != nil {
-			t.Fatal(err)
-		}
-		kept := db.ConnPool.(*gorm.PreparedStmtDB).Stmts
-		before := len(kept.Keys())
-		query := func(ctx context.Context) error { return db.WithContext(ctx).Limit(7).Find(new([]Product)).Error }
-		c.Writer().HangAfter(0)
-		defer c.Writer().Heal()
-		first := make(chan error, 1)
-		go func() {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			first <- query(ctx)
-		}()
-		cluster.Await(t, "the statement to be prepared", func() bool { return len(kept.Keys()) > before })
-		ctx := cluster.Context(t)
-		if got := judge(query(ctx)); got != (verdict{Deadline: true}) || ctx.Err() != nil {
-			t.Errorf("who waited for another's preparation: %+v", got)
-		}
-		if got := judge(<-first); got != (verdict{Deadline: true}) {
-			t.Errorf("who prepared: %+v", got)
-		}
-	})
 }
 
 // TestSwitchover: another writer is promoted while the old one lives on, and refuses to write.
