@@ -67,6 +67,18 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestTLSAndAnyPassword: what a password holds is no parameter.
+func TestTLSAndAnyPassword(t *testing.T) {
+	rest, o := options.Take("u:p?w@tcp(host)/db?x-tls-ca=ca.pem", known...)
+	cfg, err := parse(translateTLS(rest, o))
+	if err != nil || o.Err() != nil {
+		t.Fatal(err, o.Err())
+	}
+	if got := []string{cfg.Passwd, cfg.Params["ssl_ca"]}; !slices.Equal(got, []string{"p?w", "ca.pem"}) {
+		t.Errorf("password and ssl_ca are %q", got)
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	for databaseURL, want := range map[string]string{
 		"awsmysql://u:secret@tcp(host)/db?x-multi-statement=true":    "x-multi-statement is not known",

@@ -30,8 +30,9 @@ func Take(databaseURL string, known ...string) (rest string, o *Options) {
 	if mark < 0 {
 		return databaseURL, o
 	}
+	before, query := databaseURL[:mark], databaseURL[mark+1:]
 	var others []string
-	for param := range strings.SplitSeq(databaseURL[mark+1:], "&") {
+	for param := range strings.SplitSeq(query, "&") {
 		if !strings.HasPrefix(param, prefix) {
 			others = append(others, param)
 			continue
@@ -39,6 +40,8 @@ func Take(databaseURL string, known ...string) (rest string, o *Options) {
 		name, escaped, _ := strings.Cut(param, "=")
 		value, err := url.QueryUnescape(escaped)
 		switch {
+		case !slices.Contains(known, name) && strings.Contains(query, "@"): // which is where a password with a ? ends
+			o.problem(fmt.Errorf("what begins with x- is not known: want %s", strings.Join(known, ", ")))
 		case !slices.Contains(known, name):
 			o.problem(fmt.Errorf("%s is not known: want %s", name, strings.Join(known, ", ")))
 		case err != nil:
@@ -47,10 +50,10 @@ func Take(databaseURL string, known ...string) (rest string, o *Options) {
 			o.values[name] = value
 		}
 	}
-	if len(others) == 0 {
-		return databaseURL[:mark], o
+	if len(others) == 0 && !strings.Contains(before, "?") {
+		return before, o
 	}
-	return databaseURL[:mark+1] + strings.Join(others, "&"), o
+	return before + "?" + strings.Join(others, "&"), o
 }
 
 func (o *Options) problem(err error) {

@@ -17,6 +17,7 @@ func TestTakeLeavesEverythingElse(t *testing.T) {
 		"awspg://host/db?x-table=a":                             "awspg://host/db",
 		"awspg://host/db?sslmode=disable&x-table=a&plugins=a,b": "awspg://host/db?sslmode=disable&plugins=a,b",
 		"awsmysql://u:p?x-table=b@tcp(host)/db?x-table=a&c=%2F": "awsmysql://u:p?x-table=b@tcp(host)/db?c=%2F",
+		"u:p?@tcp(host)/db?x-table=a":                           "u:p?@tcp(host)/db?", // where the parameters begin can still be seen
 	} {
 		rest, o := Take(databaseURL, "x-table")
 		if err := o.Err(); rest != want || err != nil {
@@ -51,6 +52,11 @@ func TestMistakes(t *testing.T) {
 		o.Milliseconds("x-wait")
 		if err := o.Err(); !errors.Is(err, core.ErrConfig) || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", query, err, want)
+		}
+	}
+	for _, password := range []string{"?x-secret", "?&x-secret", "?x-a=secret"} {
+		if _, o := Take("u:"+password+"@tcp(host)/db", "x-table"); o.Err() == nil || strings.Contains(o.Err().Error(), "secret") {
+			t.Errorf("password %s: %v", password, o.Err())
 		}
 	}
 	if _, o := Take("awspg://host/db?x-a=1&x-b=2"); strings.Count(o.Err().Error(), "not known") != 2 {
