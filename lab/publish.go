@@ -31,14 +31,14 @@ func (c *Cluster) Publish() error {
 	}
 	listeners, err := listenAtPort(c.Instances(), c.port())
 	if err != nil {
-		published.Store(nil)
+		published.CompareAndSwap(c, nil) // Close may have done so, and let another be published
 		return fmt.Errorf("lab: publish: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		closeAll(listeners)
-		published.Store(nil)
+		published.CompareAndSwap(c, nil) // Close may have done so, and let another be published
 		return errors.New("lab: publish: the cluster is closed")
 	}
 	c.listeners = listeners
