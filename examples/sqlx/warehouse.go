@@ -173,7 +173,7 @@ func (w *warehouse) book(ctx context.Context, tx *sqlx.Tx, o order) error {
 	if err != nil {
 		return err
 	}
-	if added, err := result.RowsAffected(); err != nil || added == 0 { // 0: it was committed after all
+	if added, err := result.RowsAffected(); err != nil || added == 0 { // 0: it was committed after all; without clientFoundRows=true
 		return err
 	}
 	result, err = tx.NamedExecContext(ctx, `UPDATE articles SET stock = stock - :amount WHERE id = :article AND stock >= :amount`, o)

@@ -112,7 +112,7 @@ func (s *statistics) add(ctx context.Context, build squirrel.StatementBuilderTyp
 	if err != nil {
 		return err
 	}
-	if added, err := result.RowsAffected(); err != nil || added == 0 { // 0: they were committed after all
+	if added, err := result.RowsAffected(); err != nil || added == 0 { // 0: they were committed after all; without clientFoundRows=true
 		return err
 	}
 	for page, n := range pages {

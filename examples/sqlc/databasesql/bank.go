@@ -129,7 +129,7 @@ func (b *bank) transfer(ctx context.Context, t transfer) error {
 // book is the unit of work.
 func book(ctx context.Context, q queries, t transfer) error {
 	added, err := q.RecordTransfer(ctx, t)
-	if err != nil || added == 0 { // 0: it was committed after all
+	if err != nil || added == 0 { // 0: it was committed after all; without clientFoundRows=true
 		return err
 	}
 	if err := q.AddToBalance(ctx, t.FromAccount, -t.Amount); err != nil {
