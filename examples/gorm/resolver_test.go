@@ -46,6 +46,9 @@ func TestReaders(t *testing.T) {
 		if err := readFrom(db, dialector); err != nil {
 			t.Fatal(err)
 		}
+		for _, reader := range c.Readers() {
+			awaitShelves(t, c.DSN(reader.Host(), append(params, "plugins=none")...))
+		}
 		goes := func(kind string, db *gorm.DB, want ...string) {
 			t.Helper()
 			if got := whoami(t, e, db); !slices.Contains(want, got) {
@@ -91,6 +94,21 @@ func TestReaders(t *testing.T) {
 			t.Errorf("the only reader is lost: %v", err)
 		}
 		goes("a query without readers", db, "mydb-2")
+	})
+}
+
+// awaitShelves waits until a reader, which replays what the writer has committed, has come to the end of prepare.
+func awaitShelves(t *testing.T, dsn string) {
+	t.Helper()
+	pool, _, err := openPool(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	cluster.Await(t, "the products on a reader", func() bool {
+		var n int
+		err := pool.QueryRowContext(t.Context(), "SELECT count(*) FROM products").Scan(&n)
+		return err == nil && n > 0
 	})
 }
 
