@@ -48,8 +48,8 @@ func TestReadingsGoOn(t *testing.T) {
 		}
 		outcome.ExactlyOnce(t, found)
 		stored, counted, err := totals(ctx, db)
-		if err != nil || stored != int64(len(outcome.Done)) || counted != stored {
-			t.Errorf("%d stored and %d counted, %v, after %d readings", stored, counted, err, len(outcome.Done))
+		if err != nil || stored != int64(len(found)) || counted != stored {
+			t.Errorf("%d stored and %d counted, %v, after %d readings", stored, counted, err, len(found))
 		}
 		checkTypes(t, e, db)
 		t.Run("cancelled request", func(t *testing.T) { checkCancelledRequest(t, e, c) })

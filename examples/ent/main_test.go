@@ -47,8 +47,8 @@ func TestShopGoesOn(t *testing.T) {
 		}
 		outcome.ExactlyOnce(t, found)
 		sold, left, err := inventory(ctx, client)
-		if err != nil || sold != len(outcome.Done) || sold+left != kinds*supply {
-			t.Errorf("%d sold and %d left, %v, after %d purchases", sold, left, err, len(outcome.Done))
+		if err != nil || sold != len(found) || sold+left != kinds*supply {
+			t.Errorf("%d sold and %d left, %v, after %d purchases", sold, left, err, len(found))
 		}
 		if err := prepare(ctx, client); err != nil { // the next start of the program
 			t.Error(err)
