@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/federated"
@@ -216,7 +217,7 @@ func TestFederatedFailures(t *testing.T) {
 				err := p.dial(t.Context())
 				within(t, "the first dial", began, test.limit+atOnce)
 				kind := test.kind(f)
-				is(t, "the first dial", err, core.ErrConnect, kind)
+				demand.Is(t, "the first dial", err, core.ErrConnect, kind)
 				onlyKind(t, err, kind)
 				if errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("the caller has set no limit: %v", err)
@@ -280,7 +281,7 @@ func TestFederatedCallersLimit(t *testing.T) {
 			p := f.handle(t, func(o *federated.Options) { o.Timeout = time.Minute })
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			began := time.Now()
-			is(t, "a dial", p.dial(ctx), context.DeadlineExceeded)
+			demand.Is(t, "a dial", p.dial(ctx), context.DeadlineExceeded)
 			within(t, "a dial", began, 300*time.Millisecond+atOnce)
 			cancel()
 			began = time.Now()
@@ -310,7 +311,7 @@ func TestB90_FederatedOutage(t *testing.T) {
 				time.Sleep(30 * time.Second)
 			}
 			until(61 * time.Minute)
-			is(t, "without credentials", p.dial(t.Context()), federated.ErrUnavailable)
+			demand.Is(t, "without credentials", p.dial(t.Context()), federated.ErrUnavailable)
 			f.aws.Heal(cloud.Everything)
 			time.Sleep(11 * time.Second)
 			p.mustDial(t)
@@ -393,7 +394,7 @@ func TestFederatedMistakes(t *testing.T) {
 					t.Errorf("%s: %s=%s was accepted (%v)", plugin, key, wrong, err)
 					continue
 				}
-				is(t, key, e.err(err), core.ErrConfig)
+				demand.Is(t, key, e.err(err), core.ErrConfig)
 			}
 		}
 		e.check(t)

@@ -264,16 +264,6 @@ func within(t *testing.T, what string, began time.Time, limit time.Duration) {
 	}
 }
 
-// is demands that err matches all of targets.
-func is(t *testing.T, what string, err error, targets ...error) {
-	t.Helper()
-	for _, target := range targets {
-		if !errors.Is(err, target) {
-			t.Errorf("%s: error does not match %q: %v", what, target, err)
-		}
-	}
-}
-
 // isNoFailover demands that a refused login was taken for nothing else.
 func (p *pool) isNoFailover(t *testing.T, err error) {
 	t.Helper()

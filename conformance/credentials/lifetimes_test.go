@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/iamauth"
@@ -246,7 +247,7 @@ func TestB90_NoCredentialsForAWhile(t *testing.T) {
 		}
 		until(time.Hour + time.Minute)
 		err := p.dial(t.Context())
-		is(t, "without credentials", err, core.ErrConnect)
+		demand.Is(t, "without credentials", err, core.ErrConnect)
 		p.isNoFailover(t, err)
 		for range 100 {
 			_ = p.dial(t.Context())
@@ -271,7 +272,7 @@ func TestProviderHangs(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		err := p.dial(ctx)
-		is(t, "a dial of three seconds", err, context.DeadlineExceeded)
+		demand.Is(t, "a dial of three seconds", err, context.DeadlineExceeded)
 		within(t, "a dial of three seconds", began, 3*time.Second+atOnce)
 		began = time.Now()
 		if err := p.dial(t.Context()); err == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/iamauth"
@@ -190,7 +191,7 @@ func TestB87_Tunnel(t *testing.T) {
 					s.refusedNone(t)
 					return
 				}
-				is(t, "no name to sign for", err, core.ErrConnect)
+				demand.Is(t, "no name to sign for", err, core.ErrConnect)
 				if !strings.Contains(err.Error(), test.remedy) || !strings.Contains(err.Error(), test.host) {
 					t.Errorf("the error does not say %s and %s: %v", test.host, test.remedy, err)
 				}
@@ -232,7 +233,7 @@ func TestB87_B112_GreenHost(t *testing.T) {
 
 		forbid(s, r)
 		err := p.dial(t.Context())
-		is(t, "a green host that refuses the user", err, core.ErrConnect)
+		demand.Is(t, "a green host that refuses the user", err, core.ErrConnect)
 		if n := p.refused.take(); n > 3 {
 			t.Errorf("a green host that refuses the user was asked %d times", n)
 		}
@@ -354,7 +355,7 @@ func TestB87_ImpossibleRegions(t *testing.T) {
 				continue
 			}
 			if err != nil {
-				is(t, "an impossible region", err, core.ErrConfig)
+				demand.Is(t, "an impossible region", err, core.ErrConfig)
 			}
 			if i := slices.IndexFunc(test.remedy, func(text string) bool { return !strings.Contains(err.Error(), text) }); i >= 0 {
 				t.Errorf("%s %v: the error does not say %q: %v", test.host, test.params, test.remedy[i], err)

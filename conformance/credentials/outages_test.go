@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/lab/cloud"
@@ -104,7 +105,7 @@ func TestB90_OutageAtTheStart(t *testing.T) {
 				test.outage(s)
 				began := time.Now()
 				for _, err := range together(50, func() error { return p.dial(t.Context()) }) {
-					is(t, "a dial without a secret", err, core.ErrConnect)
+					demand.Is(t, "a dial without a secret", err, core.ErrConnect)
 					if !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), secretID) {
 						t.Fatalf("the error does not say %q: %v", test.says, err)
 					}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/lab/cloud"
@@ -248,7 +249,7 @@ func TestB89_B88_FailsFast(t *testing.T) {
 				began := time.Now()
 				err := p.dial(t.Context())
 				within(t, "the dial", began, time.Second)
-				is(t, "the dial", err, core.ErrConnect)
+				demand.Is(t, "the dial", err, core.ErrConnect)
 				if code := s.front.Code(err); code != s.codes.WrongPassword {
 					t.Errorf("the server's error is %q: %v", code, err)
 				}
@@ -314,7 +315,7 @@ func TestB91_Malformed(t *testing.T) {
 					}
 					return
 				}
-				is(t, "the dial", err, core.ErrConnect, secrets.ErrInvalid)
+				demand.Is(t, "the dial", err, core.ErrConnect, secrets.ErrInvalid)
 				if !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), secretID) {
 					t.Errorf("the error does not say %s and %s: %v", test.says, secretID, err)
 				}

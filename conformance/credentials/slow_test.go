@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/federated"
 	"github.com/awsdb/awsdb/iamauth"
@@ -78,7 +79,7 @@ func TestB41_NoWayToAWS(t *testing.T) {
 					for range 3 {
 						began := time.Now()
 						err := p.dial(t.Context())
-						is(t, plugin.Code(), err, core.ErrConnect)
+						demand.Is(t, plugin.Code(), err, core.ErrConnect)
 						within(t, plugin.Code(), began, 15*time.Second)
 						p.isNoFailover(t, err)
 					}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -146,12 +147,12 @@ func TestB81_AcquireGivesUpInTime(t *testing.T) {
 						t.Errorf("%s ended after %v", name, took)
 					}
 					cancel()
-					is(t, name, err, context.DeadlineExceeded)
+					demand.Is(t, name, err, context.DeadlineExceeded)
 					if name == "bare" {
 						continue // pgxpool says nothing but that
 					}
-					is(t, name, err, core.ErrFailoverFailed)
-					isNot(t, name, err, core.ErrOutcomeUnknown)
+					demand.Is(t, name, err, core.ErrFailoverFailed)
+					demand.IsNot(t, name, err, core.ErrOutcomeUnknown)
 					if loss == "crashed" && !strings.Contains(err.Error(), "mydb-1") { // who says nothing has not yet been given up
 						t.Errorf("%s: the error does not say who did not answer: %v", name, err)
 					}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -50,7 +51,7 @@ func TestErrorsOfABatchThatBegins(t *testing.T) {
 					}
 					_, err = tx.Exec(t.Context(), "select 2")
 				}
-				is(t, name, err, core.ErrTransactionResolutionUnknown)
+				demand.Is(t, name, err, core.ErrTransactionResolutionUnknown)
 				if got := errors.Is(err, core.ErrOutcomeUnknown); got != test.unknown {
 					t.Errorf("outcome unknown: %v: %v", got, err)
 				}

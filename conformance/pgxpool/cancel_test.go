@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -143,7 +144,7 @@ func TestCancelRequests(t *testing.T) {
 					if pgCode(e.err) != "57014" { // pgx gives the server's answer
 						t.Errorf("the call: %v", e.err)
 					}
-					isNot(t, "the call", e.err, core.ErrFailover)
+					demand.IsNot(t, "the call", e.err, core.ErrFailover)
 					if took := e.at.Sub(began); took > 200*time.Millisecond { // pgx itself waits for 100
 						t.Errorf("the call ended %v after it was canceled", took)
 					}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/pgdriver"
@@ -38,7 +39,7 @@ func TestCloseWaits(t *testing.T) {
 			"QueryRow": func() error { _, err := where(t.Context(), p); return err }(),
 			"Ping":     p.Ping(t.Context()),
 		} {
-			is(t, name, err, core.ErrClosed)
+			demand.Is(t, name, err, core.ErrClosed)
 			if !strings.Contains(err.Error(), "closed pool") {
 				t.Errorf("%s: pgxpool's error is gone: %v", name, err)
 			}
@@ -92,7 +93,7 @@ func TestCloseDuringAFailover(t *testing.T) {
 				if !errors.Is(err, core.ErrClosed) {
 					t.Errorf("%s: %v", name, err)
 				}
-				isNot(t, name, err, core.ErrFailoverSuccess)
+				demand.IsNot(t, name, err, core.ErrFailoverSuccess)
 			})
 		}
 		for name, do := range calls {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/pgdriver"
@@ -60,14 +61,14 @@ func TestErrorsOfCopy(t *testing.T) {
 			loopback(t, func(t *testing.T, c *lab.Cluster) {
 				p := writable(t, c)
 				err := test.do(t.Context(), p, losing(t, c))
-				isNot(t, name, err, context.Canceled, context.DeadlineExceeded)
+				demand.IsNot(t, name, err, context.Canceled, context.DeadlineExceeded)
 				if !test.bare && pgconn.SafeToRetry(err) { // pgx knows that a COPY without an end has no effect
 					t.Errorf("pgconn calls it safe to repeat: %v", err)
 				}
 				if test.bare {
 					err = pgdriver.Cause(err)
 				}
-				is(t, name, err, test.wants...)
+				demand.Is(t, name, err, test.wants...)
 				if name == "Tx" && errors.Is(err, core.ErrOutcomeUnknown) {
 					t.Errorf("the transaction is rolled back: %v", err)
 				}

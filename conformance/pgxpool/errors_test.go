@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/pgdriver"
@@ -192,19 +193,19 @@ func TestErrorsOfACrash(t *testing.T) {
 							promote(t, c, "mydb-2")
 						}
 						err := (<-done).err
-						is(t, "the call", err, core.ErrFailover)
+						demand.Is(t, "the call", err, core.ErrFailover)
 						switch {
 						case !promoted:
-							is(t, "the call", err, core.ErrFailoverFailed)
+							demand.Is(t, "the call", err, core.ErrFailoverFailed)
 						case call.inTx:
-							is(t, "the call", err, core.ErrTransactionResolutionUnknown)
+							demand.Is(t, "the call", err, core.ErrTransactionResolutionUnknown)
 						default:
-							is(t, "the call", err, core.ErrFailoverSuccess)
+							demand.Is(t, "the call", err, core.ErrFailoverSuccess)
 						}
 						if got := errors.Is(err, core.ErrOutcomeUnknown); got == call.inTx {
 							t.Errorf("outcome unknown: %v: %v", got, err)
 						}
-						isNot(t, "the call", err, context.DeadlineExceeded, context.Canceled)
+						demand.IsNot(t, "the call", err, context.DeadlineExceeded, context.Canceled)
 						if promoted && pgconn.Timeout(err) {
 							t.Errorf("pgconn calls it a timeout: %v", err)
 						}
@@ -285,8 +286,8 @@ func TestCauseOfACrash(t *testing.T) {
 					loss.do(c.Writer())
 					promote(t, c, "mydb-2")
 					err := (<-done).err
-					is(t, "Cause", pgdriver.Cause(err), core.ErrFailover, core.ErrOutcomeUnknown)
-					isNot(t, "the call", err, context.DeadlineExceeded, context.Canceled)
+					demand.Is(t, "Cause", pgdriver.Cause(err), core.ErrFailover, core.ErrOutcomeUnknown)
+					demand.IsNot(t, "the call", err, context.DeadlineExceeded, context.Canceled)
 					if pgconn.SafeToRetry(err) {
 						t.Errorf("pgconn calls it safe to repeat: %v", err)
 					}
@@ -320,12 +321,12 @@ func TestErrorsOfADemotedWriter(t *testing.T) {
 			promote(t, c, to)
 			if inTx {
 				_, err = tx.Exec(t.Context(), "insert into t (id) values (1)")
-				is(t, "Tx.Exec", err, core.ErrTransactionResolutionUnknown)
+				demand.Is(t, "Tx.Exec", err, core.ErrTransactionResolutionUnknown)
 			} else {
 				_, err = conn.Exec(t.Context(), "insert into t (id) values (1)")
-				is(t, "Exec", err, core.ErrFailoverSuccess)
+				demand.Is(t, "Exec", err, core.ErrFailoverSuccess)
 			}
-			isNot(t, "a refused write", err, core.ErrOutcomeUnknown)
+			demand.IsNot(t, "a refused write", err, core.ErrOutcomeUnknown)
 			if pgCode(err) != "25006" {
 				t.Errorf("the server's error is %q: %v", pgCode(err), err)
 			}
@@ -387,7 +388,7 @@ func TestErrorsOfCommit(t *testing.T) {
 					return lab.Run()
 				})
 				err = test.do(t.Context(), tx)
-				is(t, name, err, core.ErrTransactionResolutionUnknown)
+				demand.Is(t, name, err, core.ErrTransactionResolutionUnknown)
 				if got := errors.Is(err, core.ErrOutcomeUnknown); got != test.unknown {
 					t.Errorf("outcome unknown: %v: %v", got, err)
 				}
@@ -428,8 +429,8 @@ func TestErrorsOfContexts(t *testing.T) {
 					return // of what follows a failover
 				}
 				within(t, "the call", began, 2*time.Second+atOnce)
-				is(t, "the call", err, context.DeadlineExceeded)
-				isNot(t, "the call", err, core.ErrFailover, context.Canceled)
+				demand.Is(t, "the call", err, context.DeadlineExceeded)
+				demand.IsNot(t, "the call", err, core.ErrFailover, context.Canceled)
 				if !pgconn.Timeout(err) {
 					t.Errorf("pgconn does not call it a timeout: %v", err)
 				}
@@ -461,7 +462,7 @@ func TestErrorsOfALostIdleConnection(t *testing.T) {
 				c.Writer().ResetConnections()
 				err := test.do(t.Context(), p)
 				if test.seen {
-					is(t, test.name, err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
+					demand.Is(t, test.name, err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
 				} else if err != nil {
 					t.Errorf("%s: %v", test.name, err)
 				}

@@ -2,7 +2,6 @@ package pgxpool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -207,26 +206,6 @@ func crash(t *testing.T, c *lab.Cluster, id string) {
 	c.Writer().Crash()
 	promote(t, c, id)
 	time.Sleep(roundTrip) // the news is on its way
-}
-
-// is demands that err matches all of targets.
-func is(t *testing.T, what string, err error, targets ...error) {
-	t.Helper()
-	for _, target := range targets {
-		if !errors.Is(err, target) {
-			t.Errorf("%s: error does not match %q: %v", what, target, err)
-		}
-	}
-}
-
-// isNot demands that err matches none of targets.
-func isNot(t *testing.T, what string, err error, targets ...error) {
-	t.Helper()
-	for _, target := range targets {
-		if errors.Is(err, target) {
-			t.Errorf("%s: error matches %q: %v", what, target, err)
-		}
-	}
 }
 
 // within demands that something took at most that long.

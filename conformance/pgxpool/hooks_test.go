@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/pgdriver"
@@ -313,7 +314,7 @@ func TestBeforeConnectSeesTheInstance(t *testing.T) {
 				cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error { change(c); return nil }
 				p := build(t, c, cfg)
 				err := p.Ping(t.Context())
-				is(t, "Ping", err, core.ErrConfig)
+				demand.Is(t, "Ping", err, core.ErrConfig)
 				if err == nil || !strings.Contains(err.Error(), "leave Host and Port as they are") {
 					t.Errorf("the error does not say what to do: %v", err)
 				}
@@ -402,7 +403,7 @@ func TestB101_HooksThatRefuse(t *testing.T) {
 				set(cfg)
 				p := build(t, c, cfg)
 				_, err := p.Exec(t.Context(), "select 1")
-				is(t, "Exec", err, mine)
+				demand.Is(t, "Exec", err, mine)
 				time.Sleep(time.Second)
 				if n := p.Stat().AcquiredConns(); n != 0 {
 					t.Errorf("%d connections are still acquired", n)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/pgdriver"
@@ -144,7 +145,7 @@ func TestB102_HeldConnectionsOfADeadHost(t *testing.T) {
 						t.Errorf("the error does not say that the host was given up: %v", e.err)
 					}
 					err := pgdriver.Cause(e.err)
-					is(t, name, err, core.ErrOutcomeUnknown)
+					demand.Is(t, name, err, core.ErrOutcomeUnknown)
 					lands(t, p, "mydb-2")
 				})
 			})
@@ -178,7 +179,7 @@ func TestB102_ListenerOfACrashedHost(t *testing.T) {
 			time.Sleep(time.Minute)
 			c.Writer().Crash()
 			e := <-done
-			is(t, "WaitForNotification", pgdriver.Cause(e.err), core.ErrFailover)
+			demand.Is(t, "WaitForNotification", pgdriver.Cause(e.err), core.ErrFailover)
 			promote(t, c, "mydb-2")
 			time.Sleep(roundTrip)
 			// As applications do: try again until the connection is closed, then take another.
@@ -187,7 +188,7 @@ func TestB102_ListenerOfACrashedHost(t *testing.T) {
 					break
 				}
 				_, err = listener.WaitForNotification(t.Context())
-				is(t, "again", pgdriver.Cause(err), core.ErrFailover)
+				demand.Is(t, "again", pgdriver.Cause(err), core.ErrFailover)
 			}
 			if !listener.IsClosed() {
 				t.Error("the connection is still open for pgx")
@@ -239,7 +240,7 @@ func TestConfigOfAPool(t *testing.T) {
 	virtual(t, lab.Options{}, func(t *testing.T, c *lab.Cluster) {
 		p := open(t, c, c.Endpoint())
 		_, err := pgdriver.NewPool(t.Context(), p.Config())
-		is(t, "NewPool", err, core.ErrConfig)
+		demand.Is(t, "NewPool", err, core.ErrConfig)
 		if err == nil || !strings.Contains(err.Error(), "parse the connection string again") {
 			t.Errorf("the error does not say what to do: %v", err)
 		}

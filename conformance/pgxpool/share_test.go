@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/pgdriver"
@@ -114,7 +115,7 @@ func TestDatabaseSQLOverThePool(t *testing.T) {
 		c.Writer().Crash()
 		promote(t, c, "mydb-3")
 		err = (<-call).err
-		is(t, "ExecContext", pgdriver.Cause(err), core.ErrFailover, core.ErrOutcomeUnknown)
+		demand.Is(t, "ExecContext", pgdriver.Cause(err), core.ErrFailover, core.ErrOutcomeUnknown)
 		time.Sleep(2 * time.Second)
 		whereDB("mydb-3")
 		if n := delivered(c, "pg_sleep(100)"); n != 1 {
@@ -165,7 +166,7 @@ func TestRunTx(t *testing.T) {
 			_, err := tx.Exec(t.Context(), "insert into t (id) values (100)")
 			return err
 		})
-		is(t, "RunTx", err, core.ErrOutcomeUnknown)
+		demand.Is(t, "RunTx", err, core.ErrOutcomeUnknown)
 		if attempts != 1 || len(c.Rows("t")) != 3 {
 			t.Errorf("%d attempts, rows %v", attempts, c.Rows("t"))
 		}

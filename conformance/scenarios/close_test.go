@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -33,7 +34,7 @@ func TestB25_CloseIdle(t *testing.T) {
 			if err := p.PingContext(t.Context()); err == nil {
 				t.Error("ping after Close succeeded")
 			}
-			is(t, "connect after Close", p.Dial(t.Context()), core.ErrClosed)
+			demand.Is(t, "connect after Close", p.Dial(t.Context()), core.ErrClosed)
 			if err := p.Connector.Close(); err != nil {
 				t.Errorf("closing the connector again: %v", err)
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -82,8 +83,8 @@ func TestB32_CallersCancellation(t *testing.T) {
 						canceled := time.Now()
 						e := <-done
 						within(t, "the canceled call", canceled, roundTrip)
-						is(t, "the canceled call", e.err, context.Canceled)
-						isNot(t, "the canceled call", e.err, core.ErrFailover)
+						demand.Is(t, "the canceled call", e.err, context.Canceled)
+						demand.IsNot(t, "the canceled call", e.err, core.ErrFailover)
 						if err := p.insert(t.Context()); err != nil {
 							t.Errorf("the next call: %v", err)
 						}
@@ -118,8 +119,8 @@ func TestB33_DeadlineOnADeadHost(t *testing.T) {
 				if took := time.Since(began); took != 400*time.Millisecond {
 					t.Errorf("the call took %v", took)
 				}
-				is(t, "the call", err, context.DeadlineExceeded, core.ErrOutcomeUnknown)
-				isNot(t, "the call", err, core.ErrFailover)
+				demand.Is(t, "the call", err, context.DeadlineExceeded, core.ErrOutcomeUnknown)
+				demand.IsNot(t, "the call", err, core.ErrFailover)
 				time.Sleep(300 * time.Millisecond) // before anything else makes it look
 				if p.searches() == searches {
 					t.Error("the monitor was not made to look")
@@ -150,7 +151,7 @@ func TestB38_TextsMeanNothing(t *testing.T) {
 				})
 				err := p.insert(t.Context())
 				c.says(t, "the call", err, code)
-				isNot(t, "the call", err, core.ErrFailover, core.ErrOutcomeUnknown)
+				demand.IsNot(t, "the call", err, core.ErrFailover, core.ErrOutcomeUnknown)
 			}
 			c.Writer().OnStatement(nil)
 		})
@@ -224,8 +225,8 @@ func TestB78_AbortIsNoInvitationToRepeat(t *testing.T) {
 		c.Writer().OnStatement(nil)
 		p.Cluster().MarkUp("mydb-1")
 		err := (<-call).err
-		is(t, "the call", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
-		isNot(t, "the call", err, driver.ErrBadConn)
+		demand.Is(t, "the call", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
+		demand.IsNot(t, "the call", err, driver.ErrBadConn)
 		if got := len(c.Rows("t")); got != 0 {
 			t.Errorf("%d rows of a statement that did not run: it was sent again", got)
 		}
@@ -241,13 +242,13 @@ func TestB36_UseAfterClose(t *testing.T) {
 			conn := p.hold(t, 1)[0]
 			_ = conn.Close()
 			_, err := conn.ExecContext(t.Context(), "select 1")
-			is(t, "use of a closed sql.Conn", err, sql.ErrConnDone)
+			demand.Is(t, "use of a closed sql.Conn", err, sql.ErrConnDone)
 			tx, err := p.BeginTx(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			_ = tx.Commit()
-			is(t, "use of a finished transaction", tx.Commit(), sql.ErrTxDone)
+			demand.Is(t, "use of a finished transaction", tx.Commit(), sql.ErrTxDone)
 			if err := p.insert(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -363,8 +364,8 @@ func TestB33_DeadlineInCommit(t *testing.T) {
 				if took := time.Since(began); took != 400*time.Millisecond {
 					t.Errorf("the commit ended %v after the beginning", took)
 				}
-				is(t, "the commit", err, context.DeadlineExceeded, core.ErrOutcomeUnknown)
-				isNot(t, "the commit", err, core.ErrFailover)
+				demand.Is(t, "the commit", err, context.DeadlineExceeded, core.ErrOutcomeUnknown)
+				demand.IsNot(t, "the commit", err, core.ErrFailover)
 				time.Sleep(300 * time.Millisecond) // before anything else makes it look
 				if p.searches() == searches {
 					t.Error("the monitor was not made to look")
@@ -396,7 +397,7 @@ func TestB98_CommitInFlight(t *testing.T) {
 					_, err := tx.ExecContext(t.Context(), "insert into t (id) values (1)")
 					return err
 				})
-				is(t, "the transaction", err, core.ErrTransactionResolutionUnknown, core.ErrOutcomeUnknown)
+				demand.Is(t, "the transaction", err, core.ErrTransactionResolutionUnknown, core.ErrOutcomeUnknown)
 				if want := map[string]int{"before": 0, "after": 1}[name]; tries != 1 || len(c.Rows("t")) != want {
 					t.Errorf("%d tries, %d rows", tries, len(c.Rows("t")))
 				}
@@ -430,7 +431,7 @@ func TestB32_CancelledWhileStatementsAreClosed(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		_, err = tx.PrepareContext(ctx, "select 1")
-		is(t, "prepare", err, context.Canceled)
-		isNot(t, "prepare", err, core.ErrFailover) // nothing is known about the host
+		demand.Is(t, "prepare", err, context.Canceled)
+		demand.IsNot(t, "prepare", err, core.ErrFailover) // nothing is known about the host
 	})
 }

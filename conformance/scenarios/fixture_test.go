@@ -3,7 +3,6 @@ package scenarios
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -284,31 +283,11 @@ func within(t *testing.T, what string, began time.Time, limit time.Duration) {
 	}
 }
 
-// is demands that err matches all of targets.
-func is(t *testing.T, what string, err error, targets ...error) {
-	t.Helper()
-	for _, target := range targets {
-		if !errors.Is(err, target) {
-			t.Errorf("%s: error does not match %q: %v", what, target, err)
-		}
-	}
-}
-
 // says demands that err holds a server's error of that code.
 func (c *cluster) says(t *testing.T, what string, err error, code string) {
 	t.Helper()
 	if got := c.front.Code(err); got != code {
 		t.Errorf("%s: server's error %q, want %q: %v", what, got, code, err)
-	}
-}
-
-// isNot demands that err matches none of targets.
-func isNot(t *testing.T, what string, err error, targets ...error) {
-	t.Helper()
-	for _, target := range targets {
-		if errors.Is(err, target) {
-			t.Errorf("%s: error matches %q: %v", what, target, err)
-		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -142,7 +143,7 @@ func noPermissionToAsk(t *testing.T, c *cluster) {
 func TestUnknownDialect(t *testing.T) {
 	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		_, err := tryOpen(c, frontend.Options{DSN: c.DSN(c.Endpoint(), "wrapper_dialect=oracle")})
-		is(t, "wrapper_dialect=oracle", err, core.ErrConfig)
+		demand.Is(t, "wrapper_dialect=oracle", err, core.ErrConfig)
 		if err == nil || !strings.Contains(err.Error(), c.front.Dialect(c.front.Flavors().Aurora)) {
 			t.Errorf("the error does not say what to write: %v", err)
 		}
@@ -200,7 +201,7 @@ func plain(t *testing.T, c *cluster, name, plugins string) {
 	began := time.Now()
 	err := p.insert(t.Context())
 	within(t, "the connect to a server that is down", began, atOnce)
-	isNot(t, "the connect to a server that is down", err, core.ErrFailover)
+	demand.IsNot(t, "the connect to a server that is down", err, core.ErrFailover)
 	if err == nil {
 		t.Error("it succeeded")
 	}

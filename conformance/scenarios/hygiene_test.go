@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -50,7 +51,7 @@ func TestB51_B53_IdleConnectionsOfADemotedWriter(t *testing.T) {
 
 				promote(t, c, "mydb-2", lab.PromoteOptions{DNSLag: 25 * time.Second})
 				if noticed {
-					is(t, "the first write", writers.insert(t.Context()), core.ErrFailoverSuccess)
+					demand.Is(t, "the first write", writers.insert(t.Context()), core.ErrFailoverSuccess)
 				} else {
 					time.Sleep(31 * time.Second)
 				}
@@ -152,9 +153,9 @@ func TestB51_PinnedConnection(t *testing.T) {
 			t.Errorf("reading on the demoted writer: %v", err)
 		}
 		_, err := conn.ExecContext(t.Context(), "insert into t (id) values (1)")
-		is(t, "writing on the demoted writer", err, core.ErrFailoverSuccess)
+		demand.Is(t, "writing on the demoted writer", err, core.ErrFailoverSuccess)
 		c.says(t, "writing on the demoted writer", err, c.codes.ReadOnly)
-		isNot(t, "writing on the demoted writer", err, core.ErrOutcomeUnknown)
+		demand.IsNot(t, "writing on the demoted writer", err, core.ErrOutcomeUnknown)
 		_ = conn.Close()
 		p.lands(t, "mydb-2")
 		old := c.Instance("mydb-1")
@@ -186,8 +187,8 @@ func TestB44_OpenTransactionOnADemotedWriter(t *testing.T) {
 				promote(t, c, "mydb-2", lab.PromoteOptions{DropSessions: how == "demoted, sessions dropped"})
 				for range 3 {
 					_, err = tx.ExecContext(t.Context(), "insert into t (id) values (2)")
-					is(t, "the transaction", err, core.ErrTransactionResolutionUnknown, core.ErrFailover)
-					isNot(t, "the transaction", err, core.ErrOutcomeUnknown)
+					demand.Is(t, "the transaction", err, core.ErrTransactionResolutionUnknown, core.ErrFailover)
+					demand.IsNot(t, "the transaction", err, core.ErrOutcomeUnknown)
 				}
 				searches := p.searches()
 				if err := tx.Rollback(); err != nil {
@@ -301,7 +302,7 @@ func TestB95_B96_PreparedStatements(t *testing.T) {
 				time.Sleep(time.Second)
 				promote(t, c, "mydb-2")
 				if e := <-call; e.err != nil {
-					is(t, "the lost call", e.err, core.ErrFailoverSuccess)
+					demand.Is(t, "the lost call", e.err, core.ErrFailoverSuccess)
 				}
 				news := 0
 				for range 5 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -56,7 +57,7 @@ func TestB03_FailedBootstrapIsRetried(t *testing.T) {
 		p := open(t, c, c.Endpoint())
 		c.FailDNS(true)
 		for _, err := range together(100, func(int) error { return p.PingContext(t.Context()) }) {
-			is(t, "while DNS fails", err, core.ErrConnect)
+			demand.Is(t, "while DNS fails", err, core.ErrConnect)
 		}
 		c.FailDNS(false)
 		if err := p.PingContext(t.Context()); err != nil {
@@ -93,7 +94,7 @@ func TestB12_CancelAtEveryStageOfAConnect(t *testing.T) {
 				within(t, "connect", began, limit)
 				if err != nil {
 					canceled++
-					is(t, fmt.Sprintf("connect canceled after %v", limit), err, context.DeadlineExceeded)
+					demand.Is(t, fmt.Sprintf("connect canceled after %v", limit), err, context.DeadlineExceeded)
 				}
 				if err := p.PingContext(t.Context()); err != nil {
 					t.Fatalf("connect after one that was canceled after %v: %v", limit, err)
@@ -332,7 +333,7 @@ func TestB18_LateConnectionIsClosed(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		is(t, "connect to a slow host", p.PingContext(ctx), context.DeadlineExceeded)
+		demand.Is(t, "connect to a slow host", p.PingContext(ctx), context.DeadlineExceeded)
 		within(t, "connect", began, time.Second)
 		c.Writer().Slow(0)
 		time.Sleep(time.Minute)
@@ -364,7 +365,7 @@ func TestB20_FailedVerificationClosesTheConnection(t *testing.T) {
 			return lab.Run()
 		})
 		err := p.PingContext(t.Context())
-		is(t, "connect", err, core.ErrConnect)
+		demand.Is(t, "connect", err, core.ErrConnect)
 		c.says(t, "connect", err, c.codes.NotPermitted)
 		time.Sleep(time.Second)
 		if got := connections(c); got != base {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -33,8 +34,8 @@ func wrongPassword(t *testing.T, c *cluster, mode string) {
 		began := time.Now()
 		err := p.PingContext(t.Context())
 		within(t, "the connect", began, atOnce)
-		is(t, "the connect", err, core.ErrConnect)
-		isNot(t, "the connect", err, core.ErrFailover)
+		demand.Is(t, "the connect", err, core.ErrConnect)
+		demand.IsNot(t, "the connect", err, core.ErrFailover)
 		c.says(t, "the connect", err, c.codes.WrongPassword)
 	}
 	if got := p.searches(); got != 0 {
@@ -69,7 +70,7 @@ func TestB73_TooManyConnections(t *testing.T) {
 			err := p.PingContext(t.Context())
 			within(t, "the connect", began, atOnce)
 			c.says(t, "the connect", err, c.codes.TooManyConnections)
-			isNot(t, "the connect", err, core.ErrFailover)
+			demand.IsNot(t, "the connect", err, core.ErrFailover)
 			c.Writer().OnLogin(nil)
 			if err := p.insert(t.Context()); err != nil {
 				t.Error(err)

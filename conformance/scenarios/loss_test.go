@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -97,7 +98,7 @@ func loseWriter(t *testing.T, c *cluster, l loss) {
 		e := <-call
 		released = max(released, e.at.Sub(promoted))
 		if e.err != nil {
-			is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailoverSuccess)
+			demand.Is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailoverSuccess)
 		}
 	}
 	if released > releaseLimit {
@@ -131,7 +132,7 @@ func TestB54_B55_TheBudgetIsKept(t *testing.T) {
 				if took := e.at.Sub(began); took < budget-time.Second || took > budget+atOnce {
 					t.Errorf("the call took %v, want %v", took, budget)
 				}
-				is(t, "the call", e.err, core.ErrFailoverFailed, core.ErrFailover)
+				demand.Is(t, "the call", e.err, core.ErrFailoverFailed, core.ErrFailover)
 				if !last[l.name](c, e.err) {
 					t.Errorf("the error hides what was said last: %v", e.err)
 				}
@@ -140,7 +141,7 @@ func TestB54_B55_TheBudgetIsKept(t *testing.T) {
 				if took := time.Since(began); took < budget-time.Second || took > budget+atOnce {
 					t.Errorf("the connect took %v, want %v", took, budget)
 				}
-				is(t, "the connect", err, core.ErrFailoverFailed)
+				demand.Is(t, "the connect", err, core.ErrFailoverFailed)
 			})
 		})
 	}
@@ -158,7 +159,7 @@ func TestB54_TheBudgetIsKeptByAConnectThatHangs(t *testing.T) {
 				began := time.Now()
 				err := p.insert(context.Background())
 				within(t, "the connect", began, 7*time.Second+atOnce)
-				is(t, "the connect", err, core.ErrFailoverFailed)
+				demand.Is(t, "the connect", err, core.ErrFailoverFailed)
 			})
 		})
 	}
@@ -174,7 +175,7 @@ func TestConnectFailoverOff(t *testing.T) {
 		c.Writer().Crash()
 		time.Sleep(time.Second)
 		promote(t, c, "mydb-2")
-		is(t, "the lost call", (<-busy).err, core.ErrFailoverSuccess)
+		demand.Is(t, "the lost call", (<-busy).err, core.ErrFailoverSuccess)
 		if err := p.insert(t.Context()); err != nil {
 			t.Errorf("after the failover: %v", err)
 		}
@@ -186,8 +187,8 @@ func TestConnectFailoverOff(t *testing.T) {
 		began := time.Now()
 		err := p.insert(context.Background())
 		within(t, "the connect", began, atOnce)
-		isNot(t, "the connect", err, core.ErrFailover)
-		is(t, "the connect", err, syscall.ECONNREFUSED)
+		demand.IsNot(t, "the connect", err, core.ErrFailover)
+		demand.Is(t, "the connect", err, syscall.ECONNREFUSED)
 	})
 }
 
@@ -199,7 +200,7 @@ func TestB50_LostConnectionWithoutFailover(t *testing.T) {
 		time.Sleep(time.Second)
 		c.Writer().ResetConnections()
 		e := <-busy
-		is(t, "the lost call", e.err, core.ErrFailoverSuccess)
+		demand.Is(t, "the lost call", e.err, core.ErrFailoverSuccess)
 		p.lands(t, "mydb-1")
 
 		// A crash, and a restart as the writer.
@@ -210,7 +211,7 @@ func TestB50_LostConnectionWithoutFailover(t *testing.T) {
 		c.Writer().Restart()
 		restarted := time.Now()
 		e = <-busy
-		is(t, "the lost call", e.err, core.ErrFailoverSuccess)
+		demand.Is(t, "the lost call", e.err, core.ErrFailoverSuccess)
 		within(t, "its release", restarted, firstWriteLimit)
 		if err := p.insert(t.Context()); err != nil {
 			t.Error(err)
@@ -409,7 +410,7 @@ func TestB99_DriverErrorsSurvive(t *testing.T) {
 		c.Writer().Shutdown()
 		promote(t, c, "mydb-2")
 		e := <-busy
-		is(t, "the call", e.err, core.ErrFailoverSuccess)
+		demand.Is(t, "the call", e.err, core.ErrFailoverSuccess)
 		c.says(t, "the call", e.err, c.codes.Shutdown)
 		synctest.Wait()
 	})
@@ -423,12 +424,12 @@ func TestB55_ConnectThatWaitedInVain(t *testing.T) {
 		c.Writer().Crash()
 		_ = p.insert(context.Background())
 		err := p.insert(context.Background())
-		is(t, "the connect", err, core.ErrFailoverFailed, syscall.ECONNREFUSED)
+		demand.Is(t, "the connect", err, core.ErrFailoverFailed, syscall.ECONNREFUSED)
 	})
 	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		p := writable(t, c, "failover_timeout_sec=7")
 		p.SetMaxIdleConns(0)
 		c.Writer().Freeze()
-		is(t, "the connect to a frozen host", p.insert(context.Background()), core.ErrFailoverFailed)
+		demand.Is(t, "the connect to a frozen host", p.insert(context.Background()), core.ErrFailoverFailed)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -212,7 +213,7 @@ func arrived(t *testing.T, c *cluster, p *pool, want []string) {
 func TestB59_UnknownMode(t *testing.T) {
 	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		_, err := tryOpen(c, frontend.Options{DSN: c.DSN(c.Endpoint(), "failover_mode=writer")})
-		is(t, "failover_mode=writer", err, core.ErrConfig)
+		demand.Is(t, "failover_mode=writer", err, core.ErrConfig)
 	})
 }
 
@@ -336,7 +337,7 @@ func TestB42_LoginFailureOnOneReader(t *testing.T) {
 			}
 			if err != nil {
 				failed++
-				isNot(t, "the refused login", err, core.ErrFailover)
+				demand.IsNot(t, "the refused login", err, core.ErrFailover)
 				c.says(t, "the refused login", err, c.codes.WrongPassword)
 			}
 		}

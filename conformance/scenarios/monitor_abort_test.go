@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -117,16 +118,16 @@ func (e ending) check(t *testing.T, err error, failover bool) {
 	}
 	switch {
 	case failover && e.tx:
-		is(t, e.name, err, core.ErrTransactionResolutionUnknown)
+		demand.Is(t, e.name, err, core.ErrTransactionResolutionUnknown)
 	case failover:
-		is(t, e.name, err, core.ErrFailoverSuccess)
+		demand.Is(t, e.name, err, core.ErrFailoverSuccess)
 	default:
-		isNot(t, e.name, err, core.ErrFailover)
+		demand.IsNot(t, e.name, err, core.ErrFailover)
 	}
 	if e.sure {
-		isNot(t, e.name, err, core.ErrOutcomeUnknown)
+		demand.IsNot(t, e.name, err, core.ErrOutcomeUnknown)
 	} else {
-		is(t, e.name, err, core.ErrOutcomeUnknown)
+		demand.Is(t, e.name, err, core.ErrOutcomeUnknown)
 	}
 }
 
@@ -197,7 +198,7 @@ func TestB78_RowsInTheMiddle(t *testing.T) {
 					t.Error("no row came")
 				}
 				cut(t, "the rows", err, "mydb-2")
-				is(t, "the rows", err, core.ErrOutcomeUnknown)
+				demand.Is(t, "the rows", err, core.ErrOutcomeUnknown)
 				var typed *core.Error
 				if !errors.As(err, &typed) || typed.Op != core.OpRows {
 					t.Errorf("the error is not of the rows: %v", err)
@@ -225,7 +226,7 @@ func TestB77_BlockedWrite(t *testing.T) {
 				_, err := p.ExecContext(context.Background(), "select '"+strings.Repeat("long ", 100_000)+"'")
 				exactly(t, "the call", time.Since(began), quick.bound())
 				cut(t, "the call", err, "mydb-2")
-				is(t, "the call", err, core.ErrOutcomeUnknown)
+				demand.Is(t, "the call", err, core.ErrOutcomeUnknown)
 			})
 		})
 	}

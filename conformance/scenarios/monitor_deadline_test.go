@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -26,7 +27,7 @@ func TestB32_CancellationAsksNobody(t *testing.T) {
 					call := async(func() error { return p.sleep(ctx, time.Hour) })
 					time.Sleep(time.Duration(n) * byDefault.Time / 20)
 					cancel()
-					is(t, "the call", (<-call).err, context.Canceled)
+					demand.Is(t, "the call", (<-call).err, context.Canceled)
 				}
 				time.Sleep(time.Minute)
 				if n := w.probers(); n != 0 || p.count("host does not answer") > 0 {
@@ -61,7 +62,7 @@ func TestB33_DeadlinesOnADeadHost(t *testing.T) {
 						cancel()
 						if len(down) > 0 && took < limit {
 							cut(t, "the last call", err, "mydb-1")
-						} else if is(t, "a call", err, context.DeadlineExceeded); took != limit {
+						} else if demand.Is(t, "a call", err, context.DeadlineExceeded); took != limit {
 							t.Errorf("a call took %v", took)
 						}
 						if time.Since(first) > time.Hour {
@@ -110,7 +111,7 @@ func TestB33_OneDeadline(t *testing.T) {
 					}
 					err = errors.Join(rows.Err(), rows.Close())
 				}
-				is(t, op, err, context.DeadlineExceeded)
+				demand.Is(t, op, err, context.DeadlineExceeded)
 				if late := time.Since(passes); late != 0 {
 					t.Errorf("%s ended %v after its deadline", op, late)
 				}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -22,7 +23,7 @@ func TestB14_DeadHostIsForgotten(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err = p.where(ctx)
-		is(t, "the call", err, context.DeadlineExceeded)
+		demand.Is(t, "the call", err, context.DeadlineExceeded)
 		time.Sleep(30 * time.Second) // three intervals of 5 s, and some
 		if got := p.count("host down"); got != 1 {
 			t.Errorf("the host was found dead %d times, want once", got)

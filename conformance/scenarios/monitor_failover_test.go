@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -39,9 +40,9 @@ func TestB77_HungWriterWithAHealthySuccessor(t *testing.T) {
 							e := <-call
 							switch {
 							case e.err != nil && e.at.Before(promoted): // the readers had long agreed on a writer that is dead
-								is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailoverFailed)
+								demand.Is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailoverFailed)
 							case e.err != nil:
-								is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailoverSuccess)
+								demand.Is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailoverSuccess)
 							}
 							released := e.at.Sub(promoted)
 							if after < time.Second {
@@ -87,7 +88,7 @@ func TestB50_HungWriterThatComesBack(t *testing.T) {
 					for n, call := range calls {
 						e := <-call
 						if e.err != nil {
-							is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailover)
+							demand.Is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailover)
 						}
 						if late := e.at.Sub(back); late > 2*time.Second {
 							t.Errorf("call %d ended %v after the writer was back: %v", n, late, e.err)
@@ -127,7 +128,7 @@ func TestB77_HungReader(t *testing.T) {
 					if err != nil {
 						lost++
 						cut(t, "a call", err, "mydb-3")
-						is(t, "a call", err, core.ErrFailoverSuccess)
+						demand.Is(t, "a call", err, core.ErrFailoverSuccess)
 					}
 				}
 				if lost == 0 || lost == len(errs) {

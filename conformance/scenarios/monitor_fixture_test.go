@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 )
@@ -82,7 +83,7 @@ func cut(t *testing.T, what string, err error, host string) {
 	if class := core.ClassOf(err); class != core.ClassOperational {
 		t.Errorf("%s: error of class %v: %v", what, class, err)
 	}
-	isNot(t, what, err, driver.ErrBadConn)
+	demand.IsNot(t, what, err, driver.ErrBadConn)
 }
 
 // downs are the times at which hosts were declared dead, as they come.

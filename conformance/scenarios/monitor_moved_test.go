@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -41,7 +42,7 @@ func TestB69_NameThatMovesAwayFromADeadHost(t *testing.T) {
 							if err == nil {
 								break
 							}
-							is(t, "a connect", err, core.ErrConnect)
+							demand.Is(t, "a connect", err, core.ErrConnect)
 							if !errors.As(err, new(*core.LostError)) {
 								t.Errorf("a connect: %v", err)
 							}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -90,8 +91,8 @@ func monitoredPlain(t *testing.T, c *cluster, name, plugins string) {
 	began := time.Now()
 	err := p.sleep(context.Background(), time.Hour)
 	exactly(t, "the call", time.Since(began), quick.bound())
-	is(t, "the call", err, core.ErrOutcomeUnknown)
-	isNot(t, "the call", err, core.ErrFailover)
+	demand.Is(t, "the call", err, core.ErrOutcomeUnknown)
+	demand.IsNot(t, "the call", err, core.ErrFailover)
 	began = time.Now()
 	if err := p.PingContext(context.Background()); err == nil {
 		t.Error("a dead server was reached")

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -110,7 +111,7 @@ func TestB75_RefusalAfterAnAbort(t *testing.T) {
 		}
 		began := time.Now()
 		for _, err := range together(20, func(int) error { return p.PingContext(context.Background()) }) {
-			is(t, "a connect", err, core.ErrConnect)
+			demand.Is(t, "a connect", err, core.ErrConnect)
 		}
 		within(t, "twenty connects", began, slotLimit)
 	})
@@ -161,7 +162,7 @@ func TestB76_FiveHundredConnectionsAreCut(t *testing.T) {
 			if took := e.at.Sub(promoted); took > firstWriteLimit {
 				t.Fatalf("a call was released %v after the promotion", took)
 			}
-			is(t, "a call", e.err, core.ErrFailoverSuccess)
+			demand.Is(t, "a call", e.err, core.ErrFailoverSuccess)
 		}
 		next := time.Now()
 		for _, err := range together(100, func(int) error { return p.insert(context.Background()) }) {

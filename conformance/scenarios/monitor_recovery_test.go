@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/hostmonitor"
@@ -42,7 +43,7 @@ func TestB57_HostThatComesBack(t *testing.T) {
 					before := w.others()
 					for range 100 {
 						began := time.Now()
-						is(t, "a connect to a host that is down", p.PingContext(context.Background()), core.ErrConnect)
+						demand.Is(t, "a connect to a host that is down", p.PingContext(context.Background()), core.ErrConnect)
 						within(t, "it", began, 0)
 						time.Sleep(700 * time.Millisecond)
 					}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -49,7 +50,7 @@ func TestBrokenLoginOfSlowHost(t *testing.T) {
 		call := async(func() error { return p.sleep(t.Context(), 20*time.Second) })
 		time.Sleep(1000*time.Millisecond + 2500*time.Millisecond) // asked, and answering for the third time
 		reader.ResetConnections()
-		is(t, "the call", (<-call).err, core.ErrFailoverSuccess)
+		demand.Is(t, "the call", (<-call).err, core.ErrFailoverSuccess)
 		if err := p.Cluster().Down("mydb-2"); err != nil {
 			t.Errorf("the host is down: %v", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -40,7 +41,7 @@ func TestB77_SilenceIsNoticedInTime(t *testing.T) {
 					err := p.sleep(context.Background(), 2*time.Hour)
 					exactly(t, "the call", time.Since(began), d.bound())
 					cut(t, "the call", err, "mydb-1")
-					is(t, "the call", err, core.ErrOutcomeUnknown)
+					demand.Is(t, "the call", err, core.ErrOutcomeUnknown)
 				})
 				virtual(t, lab.Options{}, func(t *testing.T, c *cluster) { // of a reader
 					p := open(t, c, c.ReaderEndpoint(), d.params(withFailover)...)
@@ -54,7 +55,7 @@ func TestB77_SilenceIsNoticedInTime(t *testing.T) {
 					err = p.sleep(context.Background(), 2*time.Hour)
 					exactly(t, "the call", time.Since(began), d.bound())
 					cut(t, "the call", err, id)
-					is(t, "the call", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
+					demand.Is(t, "the call", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
 					if other, err := p.where(t.Context()); err != nil || other == id {
 						t.Errorf("the next call went to %s: %v", other, err)
 					}
@@ -168,7 +169,7 @@ func TestB77_SilenceDoesNotAddUpOverCalls(t *testing.T) {
 		call := async(func() error { return p.sleep(ctx, time.Hour) })
 		time.Sleep(d.Time + d.Interval*3/2) // it has refused twice
 		cancel()
-		is(t, "the call", (<-call).err, context.Canceled)
+		demand.Is(t, "the call", (<-call).err, context.Canceled)
 		time.Sleep(d.Interval)
 		p.nobodyDown(t)
 		began := time.Now()
@@ -216,9 +217,9 @@ func TestB77_ConnectThatHangs(t *testing.T) {
 				if took < quick.bound()-1 || took > quick.bound()+tolerance+atOnce {
 					t.Errorf("the connect took %v, want %v", took, quick.bound())
 				}
-				is(t, "the connect", err, core.ErrConnect)
+				demand.Is(t, "the connect", err, core.ErrConnect)
 				began = time.Now()
-				is(t, "the next connect", p.PingContext(context.Background()), core.ErrConnect)
+				demand.Is(t, "the next connect", p.PingContext(context.Background()), core.ErrConnect)
 				within(t, "the next connect", began, atOnce)
 			})
 		})

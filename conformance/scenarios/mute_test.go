@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/lab"
 )
 
@@ -57,5 +58,5 @@ func mute(t *testing.T, c *cluster, p *pool, answered int, warm bool, limit time
 	if took := time.Since(began); !onTime(took) {
 		t.Errorf("the connect took %v: %v", took, err)
 	}
-	is(t, "the connect", err, context.DeadlineExceeded)
+	demand.Is(t, "the connect", err, context.DeadlineExceeded)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -71,7 +72,7 @@ func TestImplicitCommit(t *testing.T) {
 					}
 					return nil
 				})
-				is(t, "the transaction", err, core.ErrTransactionResolutionUnknown, core.ErrOutcomeUnknown)
+				demand.Is(t, "the transaction", err, core.ErrTransactionResolutionUnknown, core.ErrOutcomeUnknown)
 				if tries != 1 || core.SafeToRepeat(err) {
 					t.Errorf("%d tries, safe to repeat %t: %v", tries, core.SafeToRepeat(err), err)
 				}
@@ -135,7 +136,7 @@ func TestMultiStatementsCutInTheMiddle(t *testing.T) {
 					p := writable(t, c, "multiStatements=true")
 					forget(c)
 					cutAt(c, "insert into t (id) "+cut, lab.CutBefore())
-					is(t, "the call", call(t.Context(), p.DB), core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
+					demand.Is(t, "the call", call(t.Context(), p.DB), core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
 					if diff := cmp.Diff(want, ids(c)); diff != "" {
 						t.Errorf("rows (-want +got):\n%s", diff)
 					}
@@ -156,7 +157,7 @@ func TestMultiStatementsCutInTheMiddle(t *testing.T) {
 				}
 				cutAt(c, "insert into t (id) values (3)", lab.CutBefore())
 				_, err = tx.ExecContext(t.Context(), "insert into t (id) values (1); "+middle+"; insert into t (id) values (3)")
-				is(t, middle, err, core.ErrTransactionResolutionUnknown)
+				demand.Is(t, middle, err, core.ErrTransactionResolutionUnknown)
 				if got := errors.Is(err, core.ErrOutcomeUnknown); got != unknown {
 					t.Errorf("%s: outcome unknown %t: %v", middle, got, err)
 				}
@@ -187,7 +188,7 @@ func TestLoadDataCutInTheMiddle(t *testing.T) {
 
 		strike = func() { c.Writer().ResetConnections(); time.Sleep(time.Second) }
 		_, err := p.ExecContext(t.Context(), load)
-		is(t, "the statement", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
+		demand.Is(t, "the statement", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
 		if got := count(c, "load data"); got != 1 || opened != 1 {
 			t.Errorf("received %d times, the file was opened %d times", got, opened)
 		}
@@ -253,7 +254,7 @@ func TestLostWhileIterating(t *testing.T) {
 					n++
 				}
 				err = rows.Err()
-				is(t, "the rows", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
+				demand.Is(t, "the rows", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
 				var typed *core.Error
 				if !errors.As(err, &typed) || typed.Op != core.OpRows || typed.Host != "mydb-1" || n != 3 {
 					t.Errorf("%d rows, then %#v", n, err)
@@ -344,6 +345,6 @@ func TestB77_LoadDataOnASilentHost(t *testing.T) {
 		_, err := p.ExecContext(t.Context(), "load data local infile 'Reader::numbers' into table t (id)")
 		exactly(t, "the statement", time.Since(began), quick.bound())
 		cut(t, "the statement", err, "mydb-1")
-		is(t, "the statement", err, core.ErrOutcomeUnknown)
+		demand.Is(t, "the statement", err, core.ErrOutcomeUnknown)
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -56,8 +57,8 @@ func TestB40_ReadOnlyAndItsNamesakes(t *testing.T) {
 				promote(t, c, "mydb-2")
 				failInserts(c.Instance("mydb-1"), e.number, e.message)
 				err := p.insert(t.Context())
-				is(t, "the write", err, core.ErrFailoverSuccess)
-				isNot(t, "the write", err, core.ErrOutcomeUnknown)
+				demand.Is(t, "the write", err, core.ErrFailoverSuccess)
+				demand.IsNot(t, "the write", err, core.ErrOutcomeUnknown)
 				c.says(t, "the write", err, e.number)
 				if err := p.insert(t.Context()); err != nil {
 					t.Errorf("its repetition: %v", err)
@@ -82,7 +83,7 @@ func TestB40_ReadOnlyAndItsNamesakes(t *testing.T) {
 					failInserts(c.Writer(), "1290", message)
 					err := p.insert(t.Context())
 					c.says(t, "the statement", err, "1290")
-					isNot(t, "the statement", err, core.ErrFailover, core.ErrOutcomeUnknown)
+					demand.IsNot(t, "the statement", err, core.ErrFailover, core.ErrOutcomeUnknown)
 					c.Writer().OnStatement(nil)
 				})
 				if diff := cmp.Diff(session, p.sessions(t, 1)); diff != "" {
@@ -169,7 +170,7 @@ func TestReadTimeoutIsALoss(t *testing.T) {
 		if took := time.Since(began); took < limit || took > limit+firstWriteLimit {
 			t.Errorf("the call took %v", took)
 		}
-		is(t, "the call", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
+		demand.Is(t, "the call", err, core.ErrFailoverSuccess, core.ErrOutcomeUnknown)
 		p.lands(t, "mydb-1")
 
 		tx, err := p.BeginTx(t.Context(), nil)
@@ -177,8 +178,8 @@ func TestReadTimeoutIsALoss(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = tx.ExecContext(t.Context(), c.sql.Sleep(time.Minute))
-		is(t, "the transaction", err, core.ErrTransactionResolutionUnknown)
-		isNot(t, "the transaction", err, core.ErrOutcomeUnknown)
+		demand.Is(t, "the transaction", err, core.ErrTransactionResolutionUnknown)
+		demand.IsNot(t, "the transaction", err, core.ErrOutcomeUnknown)
 		if err := tx.Rollback(); err != nil {
 			t.Errorf("rollback: %v", err)
 		}
@@ -188,14 +189,14 @@ func TestReadTimeoutIsALoss(t *testing.T) {
 		call := async(func() error { return p.insert(context.Background()) })
 		time.Sleep(time.Second)
 		promote(t, c, "mydb-2")
-		is(t, "the call to a dead host", (<-call).err, core.ErrFailoverSuccess)
+		demand.Is(t, "the call to a dead host", (<-call).err, core.ErrFailoverSuccess)
 		arrived(t, c, p, []string{"mydb-2"})
 	})
 	onMySQL(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		p := writable(t, c, "readTimeout=2s", "plugins=none")
 		err := p.sleep(context.Background(), time.Minute)
-		is(t, "without plugins", err, core.ErrOutcomeUnknown)
-		isNot(t, "without plugins", err, core.ErrFailover)
+		demand.Is(t, "without plugins", err, core.ErrOutcomeUnknown)
+		demand.IsNot(t, "without plugins", err, core.ErrFailover)
 		p.lands(t, "mydb-1")
 	})
 }
@@ -261,11 +262,11 @@ func TestInterruptedStatements(t *testing.T) {
 				mustExec(t, other, fmt.Sprintf("kill query %d", session))
 			}
 			err := (<-call).err
-			isNot(t, "the statement", err, core.ErrFailover, core.ErrOutcomeUnknown)
+			demand.IsNot(t, "the statement", err, core.ErrFailover, core.ErrOutcomeUnknown)
 			mustExec(t, p, "set max_execution_time = 500")
 			err = p.sleep(t.Context(), time.Minute)
 			c.says(t, "a query that takes too long", err, "3024")
-			isNot(t, "a query that takes too long", err, core.ErrFailover, core.ErrOutcomeUnknown)
+			demand.IsNot(t, "a query that takes too long", err, core.ErrFailover, core.ErrOutcomeUnknown)
 		})
 		if diff := cmp.Diff(before, p.sessions(t, 1)); diff != "" {
 			t.Errorf("the session was replaced (-before +after):\n%s", diff)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -24,7 +25,7 @@ func TestB68_FlappingDNS(t *testing.T) {
 		p := writable(t, c)
 		c.FlapDNS(c.Endpoint(), 700*time.Millisecond, 30*time.Second, "mydb-1", "mydb-2", "mydb-3")
 		promote(t, c, "mydb-2")
-		is(t, "the first write", p.insert(t.Context()), core.ErrFailoverSuccess)
+		demand.Is(t, "the first write", p.insert(t.Context()), core.ErrFailoverSuccess)
 		tried := dials(c)
 		p.SetMaxIdleConns(0)
 		for range 60 {
@@ -114,7 +115,7 @@ func TestB70_AliasWithoutPattern(t *testing.T) {
 			p.SetMaxOpenConns(3)
 			began := time.Now()
 			for _, err := range together(20, func(int) error { return p.PingContext(t.Context()) }) {
-				is(t, name, err, core.ErrConfig)
+				demand.Is(t, name, err, core.ErrConfig)
 				if err == nil || !strings.Contains(err.Error(), "cluster_instance_host_pattern") {
 					t.Errorf("%s: the error does not say what to write: %v", name, err)
 				}

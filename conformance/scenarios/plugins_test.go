@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -79,7 +80,7 @@ func TestPluginsAlone(t *testing.T) {
 					time.Sleep(5 * time.Second)
 					promote(t, c, "mydb-2")
 					e := <-call
-					is(t, "the lost call", e.err, core.ErrOutcomeUnknown)
+					demand.Is(t, "the lost call", e.err, core.ErrOutcomeUnknown)
 					if got := errors.Is(e.err, core.ErrFailoverSuccess); got != p.waits {
 						t.Errorf("failover success: %t, want %t: %v", got, p.waits, e.err)
 					}
@@ -110,7 +111,7 @@ func TestPluginsOff(t *testing.T) {
 				}
 				promote(t, c, "mydb-2")
 				err := p.insert(t.Context())
-				isNot(t, "a write on the replaced writer", err, core.ErrFailover)
+				demand.IsNot(t, "a write on the replaced writer", err, core.ErrFailover)
 				c.says(t, "a write on the replaced writer", err, c.codes.ReadOnly)
 			})
 		})
@@ -160,7 +161,7 @@ func TestUnknownPlugins(t *testing.T) {
 	virtual(t, lab.Options{}, func(t *testing.T, c *cluster) {
 		for plugins, remedy := range map[string]string{"failovr": "failover", "iam": `import _ "github.com/awsdb/awsdb/iamauth"`} {
 			_, err := tryOpen(c, frontend.Options{DSN: c.DSN(c.Endpoint(), "plugins="+plugins)})
-			is(t, plugins, err, core.ErrConfig)
+			demand.Is(t, plugins, err, core.ErrConfig)
 			if err == nil || !strings.Contains(err.Error(), remedy) {
 				t.Errorf("%s: the error does not say %q: %v", plugins, remedy, err)
 			}

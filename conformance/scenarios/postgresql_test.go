@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -94,7 +95,7 @@ func TestB39_StartingUpIsWaitedFor(t *testing.T) {
 		for n, call := range calls {
 			e := <-call
 			if e.err != nil {
-				is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailoverSuccess)
+				demand.Is(t, fmt.Sprintf("call %d", n), e.err, core.ErrFailoverSuccess)
 			}
 			if took := e.at.Sub(up); took < 0 || took > time.Second {
 				t.Errorf("call %d ended %v after the start-up: %v", n, took, e.err)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -107,7 +108,7 @@ func TestErrorOfACutCall(t *testing.T) {
 			if !errors.As(err, &e) || !errors.As(err, new(*core.LostError)) {
 				t.Errorf("with %s: %v", plugins, err)
 			}
-			isNot(t, "with "+plugins, err, context.DeadlineExceeded, context.Canceled)
+			demand.IsNot(t, "with "+plugins, err, context.DeadlineExceeded, context.Canceled)
 			if !core.SafeToRepeat(err) {
 				t.Errorf("with %s: a lost transaction must not be repeated: %v", plugins, err)
 			}
@@ -130,7 +131,7 @@ func TestWrongProbeParameters(t *testing.T) {
 			c := start(t, f, lab.Options{})
 			params = append(params, "monitoring-password=pl4nted")
 			_, err := tryOpen(c, frontend.Options{DSN: c.DSN(c.Endpoint(), params...)})
-			is(t, params[0], err, core.ErrConfig)
+			demand.Is(t, params[0], err, core.ErrConfig)
 			key, _, _ := strings.Cut(params[0], "=")
 			if err != nil && (!strings.Contains(err.Error(), key) || strings.Contains(err.Error(), "pl4nted")) {
 				t.Errorf("%s: %v", params[0], err)

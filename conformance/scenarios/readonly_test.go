@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -67,7 +68,7 @@ func TestB43_ReadOnlyByWill(t *testing.T) {
 					code = c.codes.ReadOnlyTransaction
 				}
 				c.says(t, "the write", err, code)
-				isNot(t, "the write", err, core.ErrFailover)
+				demand.IsNot(t, "the write", err, core.ErrFailover)
 				for _, i := range c.Instances() {
 					if err := p.Cluster().Down(i.ID()); err != nil {
 						t.Errorf("%s is taken for dead: %v", i.ID(), err)
@@ -91,8 +92,8 @@ func TestB43_ReadOnlyByDemotion(t *testing.T) {
 		promote(t, c, "mydb-3", lab.PromoteOptions{StatusLag: 2 * time.Second, DNSLag: 20 * time.Second})
 		began := time.Now()
 		err := p.insert(t.Context())
-		is(t, "the write", err, core.ErrFailoverSuccess)
-		isNot(t, "the write", err, core.ErrOutcomeUnknown)
+		demand.Is(t, "the write", err, core.ErrFailoverSuccess)
+		demand.IsNot(t, "the write", err, core.ErrOutcomeUnknown)
 		c.says(t, "the write", err, c.codes.ReadOnly)
 		if err := p.insert(t.Context()); err != nil {
 			t.Errorf("its repetition: %v", err)

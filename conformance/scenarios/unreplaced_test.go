@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -17,9 +18,9 @@ func TestHungWriterThatNobodyReplaces(t *testing.T) {
 		c.Writer().Freeze()
 		start := time.Now()
 		err := p.insert(t.Context())
-		is(t, "the call that hung", err, core.ErrFailoverFailed)
-		is(t, "the call that hung", err, core.ErrOutcomeUnknown)
-		isNot(t, "the call that hung", err, core.ErrFailoverSuccess)
+		demand.Is(t, "the call that hung", err, core.ErrFailoverFailed)
+		demand.Is(t, "the call that hung", err, core.ErrOutcomeUnknown)
+		demand.IsNot(t, "the call that hung", err, core.ErrFailoverSuccess)
 		if took := time.Since(start); took > 2*time.Minute {
 			t.Errorf("it took %s", took)
 		}

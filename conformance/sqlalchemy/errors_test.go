@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 	"github.com/awsdb/awsdb/pgdriver"
@@ -120,8 +121,8 @@ func TestErrorClasses(t *testing.T) {
 				if err == nil {
 					t.Fatal("no error")
 				}
-				is(t, "the ORM", err, c.is...)
-				isNot(t, "the ORM", err, c.not...)
+				demand.Is(t, "the ORM", err, c.is...)
+				demand.IsNot(t, "the ORM", err, c.not...)
 				if got := core.ClassOf(err); got != c.class {
 					t.Errorf("the class is %v, want %v: %v", got, c.class, err)
 				}
@@ -315,7 +316,7 @@ func lostWhileReading(t *testing.T, s *stage, h session) error {
 func wrongConfiguration(t *testing.T, e engine, o orm) {
 	for _, dsn := range e.DSNs(login("db.example.com"), "plugins=failover,nonesuch", "failover_timeout_sec=soon", "wrapper_dialect=oracle") {
 		_, err := o.open(e, dsn)
-		is(t, "the ORM", err, core.ErrConfig)
+		demand.Is(t, "the ORM", err, core.ErrConfig)
 		if got := core.ClassOf(err); got != core.ClassDatabase {
 			t.Errorf("the class is %v: %v", got, err)
 		}
@@ -333,8 +334,8 @@ func closed(t *testing.T, s *stage) {
 	newConnection(h) // those that are there go on working
 	core.ReleaseResources()
 	err := h.Create(t.Context(), &account{ID: 1})
-	is(t, "the ORM", err, core.ErrClosed)
-	isNot(t, "the ORM", err, driver.ErrBadConn, core.ErrOutcomeUnknown)
+	demand.Is(t, "the ORM", err, core.ErrClosed)
+	demand.IsNot(t, "the ORM", err, driver.ErrBadConn, core.ErrOutcomeUnknown)
 	if got := core.ClassOf(err); got != core.ClassDatabase {
 		t.Errorf("the class is %v: %v", got, err)
 	}
@@ -377,7 +378,7 @@ func TestDriverErrorsInsideORM(t *testing.T) {
 		}
 		var nothing int
 		s.says(t, h.Row(ctx, "select id from nowhere", &nothing), s.Codes().UndefinedTable)
-		is(t, "no row", h.Row(ctx, "select id from accounts where id = 7", &nothing), sql.ErrNoRows)
+		demand.Is(t, "no row", h.Row(ctx, "select id from accounts where id = 7", &nothing), sql.ErrNoRows)
 	})
 }
 
@@ -422,7 +423,7 @@ func unsupported(t *testing.T, s *stage) {
 	}
 	defer h.DB().Close() //nolint:errcheck // the pool's connection stays
 	err = h.Exec(t.Context(), "select 1")
-	is(t, "the ORM", err, core.ErrUnsupported)
+	demand.Is(t, "the ORM", err, core.ErrUnsupported)
 	if got := core.ClassOf(err); got != core.ClassNotSupported {
 		t.Errorf("the class is %v: %v", got, err)
 	}

@@ -263,23 +263,3 @@ func (e engine) settings(t *testing.T, url string) core.Settings {
 	}
 	return k.Settings()
 }
-
-// is demands that err matches all of targets.
-func is(t *testing.T, what string, err error, targets ...error) {
-	t.Helper()
-	for _, target := range targets {
-		if !errors.Is(err, target) {
-			t.Errorf("%s: error does not match %q: %v", what, target, err)
-		}
-	}
-}
-
-// isNot demands that err matches none of targets.
-func isNot(t *testing.T, what string, err error, targets ...error) {
-	t.Helper()
-	for _, target := range targets {
-		if errors.Is(err, target) {
-			t.Errorf("%s: error matches %q: %v", what, target, err)
-		}
-	}
-}

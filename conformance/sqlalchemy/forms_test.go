@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/failover"
@@ -96,7 +97,7 @@ func TestWrapperPluginsAlias(t *testing.T) {
 			}
 		}
 		_, err := e.connector(e.DSNs(login("db.example.com"), "plugins=failover", "wrapper_plugins=none")["URL"])
-		is(t, "both keys", err, core.ErrConfig)
+		demand.Is(t, "both keys", err, core.ErrConfig)
 	}
 	virtual(t, func(t *testing.T, s *stage) {
 		s.SetDNS(s.Endpoint(), "mydb-3") // so that plugins can be told from none
@@ -117,7 +118,7 @@ func TestPythonURLSchemes(t *testing.T) {
 	for _, url := range []string{"postgresql+psycopg://app:secret@db.example.com/app?sslmode=disable", "mysql+mysqlconnector://app:secret@db.example.com/app", "mysql+aws_wrapper_psycopg://app:secret@db.example.com/app"} {
 		for _, e := range engines { // SQLAlchemy's schemes for other drivers
 			_, err := e.connector(url)
-			is(t, url, err, core.ErrConfig)
+			demand.Is(t, url, err, core.ErrConfig)
 		}
 	}
 	// What an application writes.

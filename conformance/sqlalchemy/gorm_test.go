@@ -8,6 +8,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -37,7 +38,7 @@ func translated(t *testing.T, s *stage, h session) {
 		t.Error(err)
 	}
 	err := h.Create(t.Context(), &account{ID: 1})
-	is(t, "the second insert", err, gorm.ErrDuplicatedKey)
+	demand.Is(t, "the second insert", err, gorm.ErrDuplicatedKey)
 	if kept := s.Code(err) != ""; kept != (s.Name() == "postgresql") {
 		t.Errorf("the driver's error is there: %t: %v", kept, err)
 	}
@@ -56,8 +57,8 @@ func deadlineInDefaultTransaction(t *testing.T, s *stage, h session) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	err = h.Create(ctx, &account{ID: 2})
-	is(t, "GORM", err, sql.ErrTxDone)
-	isNot(t, "GORM", err, context.DeadlineExceeded)
+	demand.Is(t, "GORM", err, sql.ErrTxDone)
+	demand.IsNot(t, "GORM", err, context.DeadlineExceeded)
 	if core.ClassOf(err) != core.ClassNone || core.SafeToRepeat(err) {
 		t.Errorf("the class is %v, safe to repeat: %t: %v", core.ClassOf(err), core.SafeToRepeat(err), err)
 	}
@@ -69,7 +70,7 @@ func lossInDefaultTransaction(t *testing.T, s *stage, h session) {
 	t.Helper()
 	s.crashAt(t, "insert")
 	err := h.Create(t.Context(), &account{ID: 3})
-	is(t, "GORM", err, core.ErrTransactionResolutionUnknown)
+	demand.Is(t, "GORM", err, core.ErrTransactionResolutionUnknown)
 	if !core.SafeToRepeat(err) {
 		t.Errorf("not safe to repeat: %v", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/conformance/frontend"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
@@ -97,5 +98,5 @@ func logsIn(t *testing.T, e engine, o orm, code string, prepare func(*testing.T,
 	if err == nil {
 		err = errors.Join(plain.Exec(t.Context(), "select 1"), plain.DB().Close())
 	}
-	is(t, "a login without the plugin", err, core.ErrConnect)
+	demand.Is(t, "a login without the plugin", err, core.ErrConnect)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/awsdb/awsdb/conformance/demand"
 	"github.com/awsdb/awsdb/core"
 	"github.com/awsdb/awsdb/lab"
 )
@@ -76,7 +77,7 @@ func TestEveryPluginIsTested(t *testing.T) {
 	for _, e := range engines { // a plugin that does not run is no silent loss
 		for _, code := range missing {
 			_, err := e.connector(e.DSNs(login("db.example.com"), "plugins=failover,"+code)["URL"])
-			is(t, code, err, core.ErrConfig)
+			demand.Is(t, code, err, core.ErrConfig)
 			if err == nil || !strings.Contains(err.Error(), code) {
 				t.Errorf("%s: the error does not name it: %v", code, err)
 			}
@@ -90,7 +91,7 @@ func TestReadWriteSplittingIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, e engine, o orm) {
 		for _, param := range []string{"plugins=read_write_splitting", "plugins=failover,srw", "wrapper_plugins=gdb_rw", "reader_host_selector_strategy=random", "srw_read_endpoint=db.example.com"} {
 			_, err := o.open(e, e.DSNs(login("db.example.com"), param)["URL"])
-			is(t, param, err, core.ErrConfig)
+			demand.Is(t, param, err, core.ErrConfig)
 			if err == nil || !strings.Contains(err.Error(), "does not exist here yet") {
 				t.Errorf("%s: the error does not say what is missing: %v", param, err)
 			}
@@ -131,7 +132,7 @@ func noticesSilence(t *testing.T, s *stage, on string) {
 	if !errors.As(err, &lost) || !lost.Aborted {
 		t.Errorf("the connection was not cut: %v", err)
 	}
-	is(t, "the ORM", err, core.ErrOutcomeUnknown)
+	demand.Is(t, "the ORM", err, core.ErrOutcomeUnknown)
 }
 
 // leavesWrongHost: DNS shows a reader for the cluster's endpoint.
