@@ -17,10 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // openDB opens a database as the program does.
 func openDB(t *testing.T, e cluster.Engine, c *lab.Cluster, params ...string) *bun.DB {
 	t.Helper()
-	if e == cluster.MySQL {
-		params = append(params, "parseTime=true")
-	}
-	db, err := open(cluster.Context(t), c.DSN(c.Endpoint(), params...))
+	db, err := open(cluster.Context(t), e.DSN(c, c.Endpoint(), params...))
 	if err != nil {
 		t.Fatal(err)
 	}

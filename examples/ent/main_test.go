@@ -16,10 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // openShop opens a client as the program does.
 func openShop(t *testing.T, e cluster.Engine, c *lab.Cluster, params ...string) *shop.Client {
 	t.Helper()
-	if e == cluster.MySQL {
-		params = append(params, "parseTime=true")
-	}
-	client, err := open(c.DSN(c.Endpoint(), params...))
+	client, err := open(e.DSN(c, c.Endpoint(), params...))
 	if err != nil {
 		t.Fatal(err)
 	}

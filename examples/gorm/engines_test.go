@@ -68,7 +68,7 @@ func TestEngines(t *testing.T) {
 	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		for name, change := range map[string]func(*gorm.Config){"as it is": func(*gorm.Config) {}, "prepared": prepared} {
 			t.Run(name, func(t *testing.T) {
-				db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...), change).WithContext(cluster.Context(t))
+				db := connect(t, e.DSN(c, c.Endpoint()), change).WithContext(cluster.Context(t))
 				t.Run("migrator", func(t *testing.T) { testMigrator(t, db) })
 				t.Run("types", func(t *testing.T) { testTypes(t, db) })
 				t.Run("batches", func(t *testing.T) { testBatches(t, db) })
@@ -86,7 +86,7 @@ func TestEngines(t *testing.T) {
 			})
 		}
 		t.Run("failover", func(t *testing.T) {
-			testPreparedStatements(t, c, connect(t, c.DSN(c.Endpoint(), parseTime(e)...), prepared))
+			testPreparedStatements(t, c, connect(t, e.DSN(c, c.Endpoint()), prepared))
 		})
 		t.Run("errors", func(t *testing.T) {
 			cluster.CheckErrors(t, e, c, func(params ...string) cluster.Calls {

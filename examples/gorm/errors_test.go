@@ -109,7 +109,7 @@ func TestErrors(t *testing.T) {
 		"serialization, deadlock": {"orders", lab.Run(), inClosure, verdict{Safe: true}, nil, 0},
 	}
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...))
+		db := connect(t, e.DSN(c, c.Endpoint()))
 		if err := prepare(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestErrors(t *testing.T) {
 // TestSwallowed: what GORM keeps to itself.
 func TestSwallowed(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...)).WithContext(t.Context())
+		db := connect(t, e.DSN(c, c.Endpoint())).WithContext(t.Context())
 		if err := prepare(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +219,7 @@ func TestSwallowed(t *testing.T) {
 // TestDriversErrors: a duplicate is the driver's own error, unless GORM has been told to translate it.
 func TestDriversErrors(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		if err := prepare(t.Context(), connect(t, c.DSN(c.Endpoint(), parseTime(e)...))); err != nil {
+		if err := prepare(t.Context(), connect(t, e.DSN(c, c.Endpoint()))); err != nil {
 			t.Fatal(err)
 		}
 		type found struct{ translated, pg, mysql bool }
@@ -231,7 +231,7 @@ func TestDriversErrors(t *testing.T) {
 			"translated": {true, map[cluster.Engine]found{cluster.PostgreSQL: {translated: true, pg: true}, cluster.MySQL: {translated: true}}},
 		} {
 			t.Run(name, func(t *testing.T) {
-				db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...), func(cfg *gorm.Config) { cfg.TranslateError = test.translate })
+				db := connect(t, e.DSN(c, c.Endpoint()), func(cfg *gorm.Config) { cfg.TranslateError = test.translate })
 				err := db.Create(&Product{Name: "apple"}).Error
 				var pg *pgconn.PgError
 				var my *mysql.MySQLError

@@ -72,7 +72,7 @@ func testPreparedStatements(t *testing.T, c *lab.Cluster, db *gorm.DB) {
 func TestSwitchover(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		ctx := cluster.Context(t)
-		db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...))
+		db := connect(t, e.DSN(c, c.Endpoint()))
 		if err := prepare(ctx, db); err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func readOnly(err error) bool {
 // TestNoWriter: nobody is promoted.
 func TestNoWriter(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		dsn := c.DSN(c.Endpoint(), append(parseTime(e), "failover_timeout_sec=1")...)
+		dsn := e.DSN(c, c.Endpoint(), "failover_timeout_sec=1")
 		pool, dialector, err := openPool(dsn)
 		if err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func TestBadDSN(t *testing.T) {
 // TestConnection: what is done in a db.Connection is over when its connection is.
 func TestConnection(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...))
+		db := connect(t, e.DSN(c, c.Endpoint()))
 		if err := prepare(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}

@@ -82,7 +82,7 @@ func forms(t *testing.T, e cluster.Engine, dsn string) []*gorm.DB {
 // TestNoOrderIsLostOrBookedTwice runs the shop through a failover, each form of GORM being used in turn.
 func TestNoOrderIsLostOrBookedTwice(t *testing.T) {
 	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		shops := forms(t, e, c.DSN(c.Endpoint(), parseTime(e)...))
+		shops := forms(t, e, e.DSN(c, c.Endpoint()))
 		if err := prepare(t.Context(), shops[0]); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestNoOrderIsLostOrBookedTwice(t *testing.T) {
 // TestMigrations makes tables through a failover. None of them is half made.
 func TestMigrations(t *testing.T) {
 	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		db := connect(t, c.DSN(c.Endpoint(), parseTime(e)...))
+		db := connect(t, e.DSN(c, c.Endpoint()))
 		table := func(n int64) string { return fmt.Sprint("products_", n) }
 		outcome := cluster.FailOverDuring(t, c, func(ctx context.Context, n int64) error {
 			return repeat(ctx, db, func(db *gorm.DB) error { return db.Table(table(n)).AutoMigrate(&Product{}) })
@@ -133,7 +133,7 @@ func TestRandomLosses(t *testing.T) {
 	const orders, oneIn = 300, 25
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		ctx := cluster.Context(t)
-		shops := forms(t, e, c.DSN(c.Endpoint(), parseTime(e)...))
+		shops := forms(t, e, e.DSN(c, c.Endpoint()))
 		if err := prepare(ctx, shops[0]); err != nil {
 			t.Fatal(err)
 		}
@@ -192,13 +192,6 @@ func TestLog(t *testing.T) {
 			t.Error(text)
 		}
 	})
-}
-
-func parseTime(e cluster.Engine) []string {
-	if e == cluster.MySQL {
-		return []string{"parseTime=true"}
-	}
-	return nil
 }
 
 // count tells how often each value is in a column.

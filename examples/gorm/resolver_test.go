@@ -33,12 +33,11 @@ func whoami(t *testing.T, e cluster.Engine, db *gorm.DB) (id string) {
 func TestReaders(t *testing.T) {
 	cluster.EachReal(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
 		ctx := cluster.Context(t)
-		params := append(parseTime(e), "cluster_id=shop")
-		db := connect(t, c.DSN(c.Endpoint(), params...), prepared).WithContext(ctx)
+		db := connect(t, e.DSN(c, c.Endpoint(), "cluster_id=shop"), prepared).WithContext(ctx)
 		if err := prepare(ctx, db); err != nil {
 			t.Fatal(err)
 		}
-		readers, dialector, err := openPool(c.DSN(c.ReaderEndpoint(), params...))
+		readers, dialector, err := openPool(e.DSN(c, c.ReaderEndpoint(), "cluster_id=shop"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +46,7 @@ func TestReaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, reader := range c.Readers() {
-			awaitShelves(t, c.DSN(reader.Host(), append(params, "plugins=none")...))
+			awaitShelves(t, e.DSN(c, reader.Host(), "plugins=none"))
 		}
 		goes := func(kind string, db *gorm.DB, want ...string) {
 			t.Helper()
@@ -115,11 +114,11 @@ func awaitShelves(t *testing.T, dsn string) {
 // TestReaderLost: the query that a reader was answering ends with an error, and goes elsewhere when it is repeated.
 func TestReaderLost(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		db := connect(t, c.DSN(c.Endpoint(), append(parseTime(e), "cluster_id=shop")...)).WithContext(cluster.Context(t))
+		db := connect(t, e.DSN(c, c.Endpoint(), "cluster_id=shop")).WithContext(cluster.Context(t))
 		if err := prepare(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}
-		readers, dialector, err := openPool(c.DSN(c.ReaderEndpoint(), append(parseTime(e), "cluster_id=shop")...))
+		readers, dialector, err := openPool(e.DSN(c, c.ReaderEndpoint(), "cluster_id=shop"))
 		if err != nil {
 			t.Fatal(err)
 		}

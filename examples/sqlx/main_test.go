@@ -223,20 +223,13 @@ func TestTxWithoutName(t *testing.T) {
 
 func TestProgram(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		var params []string
-		if e == cluster.MySQL {
-			params = append(params, "parseTime=true")
-		}
-		cluster.Program(t, c, c.DSN(c.Endpoint(), params...), "orders", run)
+		cluster.Program(t, c, e.DSN(c, c.Endpoint()), "orders", run)
 	})
 }
 
 func opened(t *testing.T, e cluster.Engine, c *lab.Cluster, params ...string) *warehouse {
 	t.Helper()
-	if e == cluster.MySQL {
-		params = append(params, "parseTime=true")
-	}
-	w, err := open(c.DSN(c.Endpoint(), params...))
+	w, err := open(e.DSN(c, c.Endpoint(), params...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,20 +154,13 @@ func TestCommitInDoubt(t *testing.T) {
 
 func TestProgram(t *testing.T) {
 	cluster.EachSimulated(t, func(t *testing.T, e cluster.Engine, c *lab.Cluster) {
-		var params []string
-		if e == cluster.MySQL {
-			params = append(params, "parseTime=true")
-		}
-		cluster.Program(t, c, c.DSN(c.Endpoint(), params...), "visits", run)
+		cluster.Program(t, c, e.DSN(c, c.Endpoint()), "visits", run)
 	})
 }
 
 func opened(t *testing.T, e cluster.Engine, c *lab.Cluster, params ...string) *statistics {
 	t.Helper()
-	if e == cluster.MySQL {
-		params = append(params, "parseTime=true")
-	}
-	s, err := open(c.DSN(c.Endpoint(), params...))
+	s, err := open(e.DSN(c, c.Endpoint(), params...))
 	if err != nil {
 		t.Fatal(err)
 	}

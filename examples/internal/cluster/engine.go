@@ -38,6 +38,14 @@ func (e Engine) Duplicate(err error) bool {
 	return false
 }
 
+// DSN is c.DSN for a program that reads times, which go-sql-driver must be told.
+func (e Engine) DSN(c *lab.Cluster, endpoint string, params ...string) string {
+	if e == MySQL {
+		params = append(params, "parseTime=true")
+	}
+	return c.DSN(endpoint, params...)
+}
+
 // EachReal runs a test on a cluster of real servers of each engine. The names of the cluster work for all of this
 // process, so that c.DSN(c.Endpoint()) is what a user has in DATABASE_URL. So such tests cannot be parallel.
 func EachReal(t *testing.T, test func(t *testing.T, e Engine, c *lab.Cluster)) {
