@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
@@ -53,6 +54,11 @@ func runDemo(c *cobra.Command, o demo.Options, asJSON bool, picture string) erro
 	d, err := demo.New(o)
 	if err != nil {
 		return usageError{err}
+	}
+	if o.Record {
+		if _, err := os.Stat(filepath.Dir(picture)); err != nil { // better than after the run
+			return usageError{fmt.Errorf("--svg %s: %w", picture, err)}
+		}
 	}
 	report, err := watch(c, d, asJSON)
 	if err != nil {

@@ -43,6 +43,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"demo", "--engine", "Oracle"}, exitUsage, nil, []string{`engine "Oracle": write postgresql or mysql`}},
 		{[]string{"demo", "--seed", "-1"}, exitUsage, nil, []string{"--seed"}},
 		{[]string{"demo", "--instances", "1", "--failovers", "51"}, exitUsage, nil, []string{"1 instances: write 2 to 15", "51 failovers: write 1 to 50"}},
+		{[]string{"demo", "--svg", "/no/such/folder/failover.svg"}, exitUsage, nil, []string{"--svg /no/such/folder/failover.svg: stat /no/such/folder"}},
 	}
 	for _, test := range tests {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
