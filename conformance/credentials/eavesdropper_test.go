@@ -49,7 +49,7 @@ var secretsInAnswers = map[string]*regexp.Regexp{
 	"an assertion":                 regexp.MustCompile(`name="SAMLResponse" value="([^"]+)"`),
 	"a session token of Okta":      regexp.MustCompile(`"sessionToken":"([^"]+)"`),
 	"a state token of Okta":        regexp.MustCompile(`"stateToken":"([^"]+)"`),
-	"a context of ADFS":            regexp.MustCompile(`name="Context" value="([^"]+)"`),
+	"a context of AD FS":           regexp.MustCompile(`name="Context" value="([^"]+)"`),
 	"a secret of Secrets Manager":  regexp.MustCompile(`"SecretString":"((?:[^"\\]|\\.)+)"`),
 	"a password in Secret Manager": regexp.MustCompile(`\\"password\\":\s*\\"((?:[^"\\]|\\\\.)+)\\"`),
 }

@@ -130,9 +130,9 @@ func loginOf(section, dsn string) string {
 	switch {
 	case section == "Secrets Manager":
 		return "aws_secrets_manager"
-	case section == "ADFS and Okta" && strings.Contains(dsn, "app_id="):
+	case section == "AD FS and Okta" && strings.Contains(dsn, "app_id="):
 		return "okta"
-	case section == "ADFS and Okta":
+	case section == "AD FS and Okta":
 		return "federated_auth"
 	}
 	return "iam"

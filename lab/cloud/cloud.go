@@ -15,7 +15,7 @@ type Options struct {
 	Region  string // of secrets without another one; default "us-east-1". It decides about the partition of ARNs, too.
 	Account string // default "123456789012"
 
-	// RelyingParty is what ADFS knows AWS as, the parameter loginToRp; default "urn:amazon:webservices".
+	// RelyingParty is what AD FS knows AWS as, the parameter loginToRp; default "urn:amazon:webservices".
 	RelyingParty string
 	// OktaApp is the identifier of the application at Okta; default: every identifier is one.
 	OktaApp string
@@ -35,7 +35,7 @@ type Cloud struct {
 	secrets    map[string]*secret  // by ARN
 	users      map[string]*user
 	roles      map[string]bool            // ARNs that may be assumed
-	signIns    map[string]string          // cookies of ADFS: who has signed in, "" before
+	signIns    map[string]string          // cookies of AD FS: who has signed in, "" before
 	tokens     map[string]oktaToken       // session tokens of Okta, valid once
 	databases  map[int]func() []DBCluster // by a number that tells them apart
 	last       int                        // number of the latest of databases, and of the requests

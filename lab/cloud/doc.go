@@ -1,4 +1,4 @@
-// Package cloud is the AWS side of a lab: Secrets Manager, STS, the RDS API, and the sign-in pages of ADFS and Okta, in this
+// Package cloud is the AWS side of a lab: Secrets Manager, STS, the RDS API, and the sign-in pages of AD FS and Okta, in this
 // process, with the real wire formats. It also verifies login tokens as RDS does, from the signature to the age.
 //
 //	aws := cloud.New(cloud.Options{})
@@ -19,7 +19,7 @@
 //
 // # Identity providers
 //
-// [Cloud.AddUser] makes a user of ADFS and Okta, and [Cloud.AddRole] a role for them. ADFS has its form, which needs
+// [Cloud.AddUser] makes a user of AD FS and Okta, and [Cloud.AddRole] a role for them. AD FS has its form, which needs
 // cookies and redirects once; Okta its session tokens. Both hand out assertions that STS takes for five minutes,
 // for temporary credentials. [Cloud.RequireMFA], [Cloud.ExpirePassword] and [Cloud.LockUser] lead to the other
 // pages there are. XML signatures are replaced by one that only the cloud can verify.
