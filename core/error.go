@@ -37,7 +37,7 @@ var (
 	// topology) was not answered within auxiliary_query_timeout_sec.
 	ErrQueryTimeout = errors.New("awsdb: own query timed out")
 	// ErrReadWriteSplitting: a connection could not be switched between writer
-	// and reader.
+	// and reader. Nothing gives it yet: that plugin is still to be built.
 	ErrReadWriteSplitting = errors.New("awsdb: read/write splitting")
 	// ErrUnsupported: the database or the endpoint cannot do what was asked.
 	ErrUnsupported = errors.New("awsdb: not supported")
