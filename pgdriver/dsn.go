@@ -24,6 +24,9 @@ func ParseDSN(dsn string) (*pgx.ConnConfig, error) {
 		dsn = "postgresql://" + dsn[len(pythonScheme):]
 	}
 	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil && foreignScheme(dsn) {
+		return nil, errForeignURL
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", core.ErrConfig, withoutString(err))
 	}

@@ -167,6 +167,23 @@ func TestDSNErrors(t *testing.T) {
 	}
 }
 
+// pgx reads such a URL as a keyword string, and refuses it only if there is no "=" in it.
+func TestForeignScheme(t *testing.T) {
+	for dsn, foreign := range map[string]bool{
+		"mysql://app@db.example/x":                      true,
+		"postgresql+psycopg://app@db.example/x":         true,
+		"postgresql+psycopg://app@db.example/x?sslmode": true,
+		"jdbc:postgresql://db.example/x?sslmode=off":    true,
+		"postgres://app@db.example:port/x":              false,
+		"host=db.example sslmode=off user=a://b":        false,
+		"db.example":                                    false,
+	} {
+		if _, err := (Driver{}).OpenConnector(dsn); !errors.Is(err, core.ErrConfig) || errors.Is(err, errForeignURL) != foreign {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+}
+
 func TestDriverIsRegistered(t *testing.T) {
 	db, err := sql.Open("awspg", "postgres://app@127.0.0.1:1/x?plugins=none&sslmode=disable")
 	if err != nil {

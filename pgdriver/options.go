@@ -134,8 +134,14 @@ func foreignURL(params map[string]string) bool {
 	return false
 }
 
+// foreignScheme is [foreignURL] for a URL without parameters, which pgx refuses as it finds no "=" in it.
+func foreignScheme(dsn string) bool {
+	scheme, _, isURL := strings.Cut(dsn, "://")
+	return isURL && scheme != "postgres" && scheme != "postgresql" && !strings.ContainsAny(scheme, "= \t\r\n")
+}
+
 var errForeignURL = fmt.Errorf("%w: the connection string begins with the scheme of a URL that pgx does not know: "+
-	"write postgresql://user:password@host/database?key=value; the scheme of the Python wrapper is for sql.Open and ParseDSN only", core.ErrConfig)
+	"write postgresql://user:password@host/database?key=value; the scheme of the Python wrapper is for sql.Open and ParseDSN only, MySQL has module mysqldriver", core.ErrConfig)
 
 // address is where the DSN leads: "host:port", or the directory of a Unix socket.
 func address(cfg *pgx.ConnConfig) string {
