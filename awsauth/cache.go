@@ -57,7 +57,7 @@ func NewCache[K comparable, V any](fetch func(ctx context.Context, key K) (Fetch
 }
 
 // Get returns the value of a key, and waits for it within ctx if none is held. fresh
-// tells that it was fetched since this call began.
+// tells that this call has waited for it, and that no other was refused meanwhile.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (value V, fresh bool, err error) {
 	value, pending, err := c.look(key)
 	if pending.flight == nil {
@@ -73,7 +73,7 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (value V, fresh bool, err 
 	for {
 		select {
 		case <-f.done:
-			return f.value, f.err == nil && !pending.doubted, f.err
+			return f.value, f.err == nil && f.refused == nil, f.err
 		case <-ctx.Done():
 			return value, false, fmt.Errorf("awsauth: waiting for credentials: %w", context.Cause(ctx))
 		case <-abandoned:
@@ -88,7 +88,6 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (value V, fresh bool, err 
 // waiting is what a caller of Get finds when it must wait.
 type waiting[V any] struct {
 	flight  *flight[V]
-	doubted bool // the fetch began before the value in its stead was refused
 	running bool // there is somebody to make the fetch
 }
 
@@ -117,7 +116,7 @@ func (c *Cache[K, V]) look(key K) (value V, w waiting[V], err error) {
 		e.flight = newFlight[V]()
 		c.signal()
 	}
-	return value, waiting[V]{e.flight, e.flight.doubted, c.runners > 0}, nil
+	return value, waiting[V]{e.flight, c.runners > 0}, nil
 }
 
 // abandon ends a fetch that nobody is there to make, and reports whether it did.
@@ -135,9 +134,9 @@ func (c *Cache[K, V]) abandon(key K, f *flight[V]) bool {
 }
 
 // Discard forgets the value of a key if refused says that it is the one that was refused;
-// the next Get fetches. When a value is refused that is younger than a minute, that waits
-// for a growing pause, so that many who are refused do not make as many fetches. refused must
-// not wait for anything.
+// the next Get fetches, and a fetch under way that brings the same value is made again. When
+// a value is refused that is younger than a minute, that waits for a growing pause, so that
+// many who are refused do not make as many fetches. refused must not wait for anything.
 func (c *Cache[K, V]) Discard(key K, refused func(V) bool) {
 	now := wallClock()
 	c.mu.Lock()
@@ -146,7 +145,7 @@ func (c *Cache[K, V]) Discard(key K, refused func(V) bool) {
 	if e == nil || !e.held || !refused(e.Value) {
 		return
 	}
-	e.discard(now)
+	e.discard(now, refused)
 }
 
 // signal wakes one of the runners.

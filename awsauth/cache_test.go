@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -291,16 +292,20 @@ func TestCacheDiscardNowAndThen(t *testing.T) {
 	})
 }
 
-// What was fetched before the refusal may be what was refused.
+// What was fetched before the refusal may be what was refused. If it is, it is fetched again.
 func TestCacheDoubtsAFetchThatIsUnderWay(t *testing.T) {
-	o := &origin{life: time.Hour, ahead: 30 * time.Minute, takes: time.Second}
-	running(t, o, func(t *testing.T, c *Cache[string, string]) {
-		get(t.Context(), c, "a")
-		get(t.Context(), c, "a")
-		time.Sleep(30*time.Minute + time.Second/2)
-		c.Discard("a", func(string) bool { return true })
-		expect(t, c, "a", got{"a 2", false, ""})
-	})
+	for refused, want := range map[string]got{"a 1": {"a 2", false, ""}, "a 1, a 2": {"a 3", true, ""}} {
+		t.Run(refused, func(t *testing.T) {
+			o := &origin{life: time.Hour, ahead: 30 * time.Minute, takes: time.Second}
+			running(t, o, func(t *testing.T, c *Cache[string, string]) {
+				get(t.Context(), c, "a")
+				get(t.Context(), c, "a")
+				time.Sleep(30*time.Minute + time.Second/2)
+				c.Discard("a", func(value string) bool { return strings.Contains(refused, value) })
+				expect(t, c, "a", want)
+			})
+		})
+	}
 }
 
 // A machine that was suspended, or whose clock is set, trusts the wall clock.
@@ -329,7 +334,7 @@ func TestCachePauseEndsWhenTheClockIsSetBack(t *testing.T) {
 	now := wallClock()
 	for name, pause := range map[string]func(e *entry[string]){
 		"after a failure": func(e *entry[string]) { e.fail(errors.New("the signature is of tomorrow"), now) },
-		"after a refusal": func(e *entry[string]) { e.fetchedAt = now; e.discard(now) },
+		"after a refusal": func(e *entry[string]) { e.fetchedAt = now; e.discard(now, nil) },
 	} {
 		var e entry[string]
 		pause(&e)

@@ -33,10 +33,10 @@ type entry[V any] struct {
 	pausedUntil time.Time // no fetch is begun before that, see resume
 }
 
-// flight is one fetch, for all who wait for it. value and err are set before done is closed.
+// flight is one fetch, for all who wait for it. Until done is closed, the Cache's lock guards it; then nobody writes.
 type flight[V any] struct {
-	started bool // guarded by the Cache's lock
-	doubted bool // likewise: a value was refused since it began
+	started bool
+	refused func(V) bool // what was discarded since it began; nil: nothing
 	done    chan struct{}
 	value   V
 	err     error
@@ -83,7 +83,7 @@ func (e *entry[V]) resume(now time.Time) time.Time {
 // paused tells that no fetch may be begun.
 func (e *entry[V]) paused(now time.Time) bool { return now.Before(e.resume(now)) }
 
-func (e *entry[V]) discard(now time.Time) {
+func (e *entry[V]) discard(now time.Time, refused func(V) bool) {
 	if now.Sub(e.discardedAt) >= youth {
 		e.refusals = 0
 	}
@@ -93,7 +93,7 @@ func (e *entry[V]) discard(now time.Time) {
 	}
 	e.held, e.Fetched = false, Fetched[V]{}
 	if e.flight != nil && e.flight.started {
-		e.flight.doubted = true
+		e.flight.refused = refused
 	}
 }
 

@@ -104,6 +104,11 @@ func (c *Cache[K, V]) complete(ctx context.Context, key K, f *flight[V]) {
 		return
 	}
 	if e := c.entries[key]; e != nil && e.flight == f {
+		if err == nil && f.refused != nil && f.refused(fetched.Value) { // which was known only when it was on its way
+			f.started, f.refused = false, nil
+			c.signal()
+			return
+		}
 		e.flight = nil
 		if err == nil {
 			e.succeed(fetched, now)
