@@ -17,6 +17,7 @@ func goSQLDriverSuite() Suite {
 			{Old: "err != context.DeadlineExceeded", New: "isNot(err, context.DeadlineExceeded)"},
 			{Old: "hijack.connErr != context.DeadlineExceeded", New: "isNot(hijack.connErr, context.DeadlineExceeded)"},
 			{Old: "err != driver.ErrBadConn", New: "isNot(err, driver.ErrBadConn)"},
+			{Old: "switch err := tx.Commit(); err {", New: "switch err := bare(tx.Commit(), context.Canceled); err {"},
 			{Old: "err != expectErr", New: "isNot(err, expectErr)"},
 			{Old: `strings.HasPrefix(err.Error(), "Error 1045")`, New: `strings.Contains(err.Error(), "Error 1045")`},
 			{Old: "conn.(*mysqlConn)", New: "Unwrap(conn).(*mysqlConn)"},

@@ -49,3 +49,11 @@ func registerOurDialer(network string, dial DialContextFunc) { ourDialers[networ
 
 // isNot stands in for comparisons of what the bare driver returns unwrapped.
 func isNot(err, target error) bool { return !errors.Is(err, target) }
+
+// bare is target if err wraps it, and else err, for a comparison in a switch.
+func bare(err, target error) error {
+	if errors.Is(err, target) {
+		return target
+	}
+	return err
+}
